@@ -1,0 +1,90 @@
+"""The contracts of the pool: extractors turn a row into features, experts predict from them and learn.
+
+For every row the mixture calls, in this order:
+
+    extractor.encode(row)                 label-free features of the row become the current ones
+    p_K = expert.predict()                from the current features
+    [grow(), where the label is new]
+    expert.learn(target, weight)
+    extractor.learn(target, weight)       running statistics and label history take the row in
+
+`begin(batch)` comes once a micro-batch, for work that depends on no label of it (hashing, the encoder, products with what
+was stored before); it must leave what is learned untouched. Prediction without learning is `begin`, `encode`, `predict`.
+
+Classification experts predict over K = C + 1 classes: the last is the *spare*, "a label not seen yet". It is trained only
+as a negative, is never answered, and a new label inherits its weights: `grow()` makes the spare class C a real one and
+adds a fresh spare that starts as its copy. Before the first label K is 1.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.learning.batch import Batch
+from daemon.state import State
+
+
+class Extractor(ABC):
+    """Turns the rows of a micro-batch into features, one row at a time. Experts hold the extractor that they read."""
+
+    @abstractmethod
+    def begin(self, batch: Batch) -> None:
+        """Take a micro-batch; do the batched, label-free work."""
+
+    @abstractmethod
+    def encode(self, row: int) -> None:
+        """Make row `row` of the micro-batch the current one."""
+
+    @abstractmethod
+    def learn(self, target: float, weight: float) -> None:
+        """Take the current row into running statistics (nothing where weight is 0). `target` is a class index or number."""
+
+    @abstractmethod
+    def state_dict(self) -> State: ...
+
+    @abstractmethod
+    def load_state_dict(self, state: State) -> None: ...
+
+    @abstractmethod
+    def weights(self) -> State:
+        """The part of the state that predicting needs (running statistics, label history)."""
+
+    @abstractmethod
+    def load_weights(self, state: State) -> None: ...
+
+
+class Expert(ABC):
+    """One member of the pool. Deterministic: no global generator, no fast-math, no threads of its own."""
+
+    name: str
+    """Unique in the pool, lower_snake; shown in telemetry."""
+
+    def begin(self, batch: Batch) -> None:  # noqa: B027 - most experts have no batched work
+        """Batched, label-free work, after every extractor's `begin`."""
+
+    @abstractmethod
+    def predict(self) -> NDArray[np.float64]:
+        """p_K over the C known classes and the spare, positive and summing to 1; regression: shape (1,)."""
+
+    @abstractmethod
+    def learn(self, target: float, weight: float) -> None:
+        """Learn the current row after `predict`; a weight of 0 changes nothing, 2 doubles the step."""
+
+    def grow(self) -> None:  # noqa: B027 - regression experts never grow
+        """One more label is known."""
+
+    @abstractmethod
+    def state_dict(self) -> State: ...
+
+    @abstractmethod
+    def load_state_dict(self, state: State) -> None: ...
+
+    @abstractmethod
+    def weights(self) -> State:
+        """What predicting needs, without accumulators."""
+
+    @abstractmethod
+    def load_weights(self, state: State) -> None: ...

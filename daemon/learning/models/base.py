@@ -1,0 +1,87 @@
+"""The contract of a model: what learns.
+
+Shape suffixes throughout `learning/`: B rows of a micro-batch, C classes known, D hidden or feature width, E experts,
+T tokens. Arrays at this boundary are numpy; tensors on the device stay inside a model.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.learning.batch import Batch
+from daemon.state import JSON, State
+
+Floats = NDArray[np.float64]
+
+
+class Model(ABC):
+    """Learns row by row: row i + 1 is always predicted after row i was learned, however the stream is cut.
+
+    Classification: a target is a class index; a new label has the index `num_classes`, and the model grows by one class
+    *after* it predicted that row. Outputs are probabilities over the classes known (rows predicted before a class was
+    known have 0 there). Regression: a target is a number and an output is one number (`output_B`).
+    """
+
+    num_classes: int
+    """Classes known so far; 0 for regression."""
+
+    @abstractmethod
+    def learn(self, batch: Batch, target_B: NDArray[np.float64], weight_B: NDArray[np.float64]) -> Floats:
+        """Predict each row, then learn it. Returns what was predicted: (B, C) with C as known after the batch, or (B,).
+
+        A row of weight 0 is predicted but leaves every bit of the state as if it had not been there, save the row count.
+        """
+
+    @abstractmethod
+    def predict(self, batch: Batch) -> Floats:
+        """(B, C) or (B,) without learning. Changes nothing that is learned, at any time."""
+
+    @abstractmethod
+    def rewarm(self) -> None:
+        """React to a drift from the next step on: warm the learning rate up again where there is a schedule."""
+
+    @abstractmethod
+    def set_rate(self, learning_rate: float) -> None:
+        """Take a new base learning rate from the next step on."""
+
+    @abstractmethod
+    def stats(self) -> dict[str, float]:
+        """What telemetry shows: loss, learning_rate, grad_norm, nonfinite_steps, replay_rows, slow_steps; what applies."""
+
+    @abstractmethod
+    def is_finite(self) -> bool:
+        """Whether every weight that answers depend on is finite."""
+
+    @abstractmethod
+    def state_dict(self) -> State:
+        """All that is needed to go on, bit for bit. Top-level keys include, where they apply: "weights", "optimizer",
+        "schedule", "replay", "generators"."""
+
+    @abstractmethod
+    def load_state_dict(self, state: State) -> None:
+        """Take a state; raises `StateError` where it does not fit."""
+
+    @abstractmethod
+    def weights(self) -> State:
+        """All that is needed to answer, and no more: no optimizer, accumulators or replay."""
+
+    @abstractmethod
+    def load_weights(self, state: State) -> None:
+        """Take what `weights` returned, into a model that will only predict."""
+
+    @abstractmethod
+    def companions(self) -> Mapping[str, Path | JSON]:
+        """Files beside the weights in a snapshot: relative name -> a file to link (tokenizer, frozen encoder) or a JSON
+        document to write (config.json). They hardly ever change."""
+
+    weights_name: str = "weights"
+    """The snapshot holds `<weights_name>.safetensors`, and `<weights_name>.json` where weights have JSON values."""
+
+    @abstractmethod
+    def state_bytes(self) -> dict[str, int]:
+        """Memory by part of the state."""

@@ -1,0 +1,50 @@
+"""Records in, examples out: the values that travel through learnd."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One raw record as its source delivered it.
+
+    `offset` is the record's own; the position after it is `offset + 1`. `timestamp_s` is seconds since the epoch (the
+    broker's or the file's idea of when the record came to be);
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    timestamp_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled example.
+
+    `features` maps a column to a number or a category (a string). `target` is a label (classification) or a number
+    (regression). `weight` scales the update, 0 means "score but do not learn". `slices` names the groups that it is
+    counted under. `time_s` is the event time in seconds since the epoch.
+    """
+
+    id: str
+    text: str
+    features: Mapping[str, float | str]
+    target: str | float
+    weight: float = 1.0
+    slices: Mapping[str, str] = field(default_factory=dict)
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive records of one partition: those with `start <= offset < end`. Offsets may have holes."""
+
+    partition: int
+    start: int
+    end: int
