@@ -1,0 +1,264 @@
+"""Every setting of learnd: one frozen class a section of `learnd.toml`, checked once at start.
+
+Each field has a description with its unit; `docs/settings.md` is generated from them. What a field may do when learning
+resumes from a checkpoint is part of its declaration: *free* fields may change, *journaled* ones may change and the change is
+written to the ledger, *fixed* ones may not.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
+
+
+def setting(default: Any, description: str, *, resume: Literal["free", "journaled", "fixed"] = "free") -> Any:
+    """A field with its description and what may happen to it on resume."""
+    return Field(default, description=description, json_schema_extra={"resume": resume})
+
+
+def fixed(default: Any, description: str) -> Any:
+    """A field that decides what is learned, so it may not change on resume."""
+    return setting(default, description, resume="fixed")
+
+
+class Section(BaseModel):
+    """One section: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class KafkaSettings(Section):
+    """Records from one Kafka topic."""
+
+    kind: Literal["kafka"] = fixed("kafka", "Where records come from.")
+    topic: str = fixed(..., "Topic to learn from.")
+    bootstrap_servers: str = setting("127.0.0.1:9092", "Brokers to ask first, host:port, comma-separated.")
+    partitions: tuple[NonNegativeInt, ...] = fixed((), "Partitions to read; empty means all, new ones included.")
+    group_id: str = setting("learnd", "Consumer group under which positions are committed, for lag tools only.")
+    start: Literal["earliest", "latest"] = setting("earliest", "Where a partition starts that no checkpoint knows.")
+    on_gap: Literal["stop", "skip"] = setting("stop", "What to do where retention removed records that were still to be read.")
+    buffer_records: PositiveInt = setting(2_000, "Records held per partition before it is paused.")
+    stall_timeout_s: PositiveFloat = setting(
+        60.0, "Seconds without a record while there is lag, after which the consumer is rebuilt."
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = setting(
+        "PLAINTEXT", "How to talk to the brokers."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = setting("SCRAM-SHA-512", "SASL mechanism.")
+    username: str = setting("", "SASL user.")
+    password: SecretStr = setting(SecretStr(""), "SASL password; give it by environment or password_file, not in the file.")
+    password_file: Path | Literal[""] = setting("", "File that holds the SASL password.")
+    ca_file: Path | Literal[""] = setting("", "CA certificates (PEM) to trust instead of the system's.")
+    certificate_file: Path | Literal[""] = setting("", "Client certificate (PEM).")
+    key_file: Path | Literal[""] = setting("", "Client key (PEM).")
+
+
+class FilesSettings(Section):
+    """Records from JSON-lines files, one a partition."""
+
+    kind: Literal["files"] = fixed("files", "Where records come from.")
+    topic: str = fixed("files", "Name that stands for the topic in positions and dead letters.")
+    paths: tuple[Path, ...] = fixed(..., "JSON-lines files, plain or .gz; the first is partition 0.")
+    follow: bool = setting(True, "Go on reading as the files grow (plain files).")
+    start: Literal["earliest", "latest"] = setting("earliest", "Where a file starts that no checkpoint knows.")
+    buffer_records: PositiveInt = setting(2_000, "Records held per file before reading pauses.")
+
+
+class DecodingSettings(Section):
+    """Names of the fields of a JSON record."""
+
+    text: str = fixed("text", "Field with the text.")
+    features: str = fixed("features", "Field with an object of numeric and categorical features.")
+    label: str = fixed("label", "Field with the label (regression: the number).")
+    id: str = fixed("id", "Field with the example's id; absent: topic-partition-offset.")
+    time: str = fixed("time", "Field with the event time, seconds since the epoch or ISO 8601; absent: the record's.")
+    weight: str = fixed("weight", "Field with the example's weight; absent: 1.")
+    slices: dict[str, str] = fixed({}, "Slice name -> field whose value names the group an example is counted under.")
+    max_value_bytes: PositiveInt = fixed(1_048_576, "Largest record value in bytes; a larger one becomes a dead letter.")
+
+
+class TaskSettings(Section):
+    """What is learned."""
+
+    kind: Literal["classification", "regression"] = fixed("classification", "What the label is: a class or a number.")
+    labels: tuple[str, ...] = fixed((), "The fixed set of labels; empty means that labels grow as they come.")
+    max_labels: PositiveInt = fixed(1_000, "Labels at most; an example with one more becomes a dead letter.")
+
+
+class ModelSettings(Section):
+    """What learns."""
+
+    kind: Literal["mixture", "transformer"] = fixed(
+        "mixture", "mixture: the default, a pool of experts under a bounded mixer. transformer: one Hugging Face encoder."
+    )
+    inputs: Literal["text", "features", "both"] = fixed("text", "What of an example the model reads.")
+    encoder: str = fixed(
+        "auto", 'Hugging Face encoder, a folder or hub id; "auto": the packaged MiniLM; "none": n-grams alone (mixture).'
+    )
+    training: Literal["frozen", "full"] = fixed("frozen", "Whether the encoder is only read or fine-tuned (transformer).")
+    max_tokens: PositiveInt = fixed(128, "Tokens of a text that the encoder reads.")
+
+
+class FeaturesSettings(Section):
+    """What the model reads besides a row's own features."""
+
+    label_history: bool = fixed(True, "Whether the labels of earlier rows are among the inputs.")
+    earlier_rows: bool = fixed(True, "Whether the features of earlier rows are among the inputs.")
+
+
+class TrainingSettings(Section):
+    """How the loop runs."""
+
+    name: str = setting("learnd", "Name of the model in answers and in the Open Inference Protocol.")
+    seed: NonNegativeInt = fixed(0, "Seed of every random draw.")
+    device: str = setting("auto", 'Device of the model: "auto", "cpu", "cuda" or "cuda:1".')
+    threads: PositiveInt = setting(os.cpu_count() or 1, "CPU threads for arithmetic; another number may round otherwise.")
+    batch_rows: PositiveInt = setting(64, "Records of a full micro-batch.")
+    batch_wait_s: PositiveFloat = setting(0.1, "Seconds that the oldest record waits before a micro-batch closes unfilled.")
+
+
+class OptimizerSettings(Section):
+    """Optimizer of the transformer."""
+
+    kind: Literal["adamw", "adagrad"] = fixed("adamw", "Which optimizer.")
+    learning_rate: PositiveFloat = setting(1e-4, "Base learning rate.", resume="journaled")
+    weight_decay: NonNegativeFloat = fixed(0.01, "Decoupled weight decay (not on biases and norms).")
+    clip_norm: PositiveFloat = fixed(1.0, "Largest global gradient norm.")
+
+
+class ScheduleSettings(Section):
+    """Learning-rate schedule of the transformer."""
+
+    kind: Literal["constant", "warmup", "cosine", "rewarm"] = fixed(
+        "rewarm", "constant; warmup: linear, then constant; cosine: warm-up, then down; rewarm: warmup, again after each drift."
+    )
+    warmup_steps: PositiveInt = fixed(20, "Steps of linear warm-up.")
+    total_steps: PositiveInt = fixed(10_000, "Steps after which the cosine schedule stays at its floor.")
+    floor: NonNegativeFloat = fixed(0.1, "Where the cosine schedule ends, and a re-warm begins, as a share of the base rate.")
+
+
+class ReplaySettings(Section):
+    """Replay buffer of the transformer."""
+
+    kind: Literal["none", "reservoir", "balanced"] = fixed("balanced", "Which rows are kept and drawn.")
+    capacity: PositiveInt = fixed(4_096, "Rows kept.")
+    recent_share: Annotated[float, Field(ge=0, le=1)] = fixed(
+        0.25, "Share of the rows drawn that come from the most recent (balanced)."
+    )
+    rows_per_step: PositiveInt = fixed(16, "New rows of one optimizer step.")
+    replayed_per_step: NonNegativeInt = fixed(16, "Replayed rows of one optimizer step.")
+
+
+class MonitoringSettings(Section):
+    """What watches the learning."""
+
+    window_rows: PositiveInt = fixed(1_000, "Rows of the recent window of every metric.")
+    adwin_delta: Annotated[float, Field(gt=0, lt=1)] = fixed(
+        0.002, "Confidence of ADWIN on the error; smaller means fewer alarms."
+    )
+    max_slice_values: PositiveInt = fixed(50, "Values of a slice with figures of their own; the rest is counted as other.")
+
+
+class StorageSettings(Section):
+    """Where durable things lie."""
+
+    folder: Path = setting(Path("learnd-data"), "Folder of ledger, checkpoints and snapshots; one writer.")
+    segment_bytes: PositiveInt = setting(16_777_216, "Size of a preallocated ledger segment in bytes.")
+    checkpoint_interval_s: PositiveFloat = setting(60.0, "Seconds between checkpoints: roughly the work a crash repeats.")
+    checkpoints_kept: PositiveInt = setting(3, "Checkpoints kept.")
+    snapshot_interval_s: PositiveFloat = setting(
+        0.5, "Seconds between snapshots; five times what the last one cost, if that is more."
+    )
+    snapshots_kept: PositiveInt = setting(5, "Snapshots kept besides pinned ones.")
+
+
+class DeadLetterSettings(Section):
+    """Where records go that cannot be decoded."""
+
+    kind: Literal["file", "topic"] = setting("file", "file: JSON lines in the storage folder. topic: a Kafka topic.")
+    topic: str = setting("", "Dead-letter topic (kind topic); same brokers as the source.")
+    max_share: Annotated[float, Field(gt=0, le=1)] = setting(
+        0.5, "Share of dead letters in the last 1,000 records at which learning stops."
+    )
+
+
+class ServingSettings(Section):
+    """`learnd serve`."""
+
+    host: str = setting("127.0.0.1", "Address to listen on; another than loopback needs a token.")
+    port: Annotated[int, Field(ge=0, le=65535)] = setting(8080, "Port; 0 takes a free one.")
+    token: SecretStr = setting(SecretStr(""), "Bearer token; give it by environment or token_file.")
+    token_file: Path | Literal[""] = setting("", "File that holds the bearer token.")
+    max_body_bytes: PositiveInt = setting(4_194_304, "Largest request body in bytes; more is 413.")
+    max_batch: PositiveInt = setting(256, "Inputs of one request at most.")
+    max_queue: PositiveInt = setting(1_024, "Requests that may wait; one more is 503 with Retry-After.")
+    deadline_s: PositiveFloat = setting(10.0, "Seconds after which a request is given up with 504.")
+
+
+class TelemetrySettings(Section):
+    """The trainer's own port: /metrics, /livez, /readyz, /health."""
+
+    host: str = setting("127.0.0.1", "Address to listen on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = setting(9464, "Port; 0 takes a free one.")
+    caught_up_records: NonNegativeInt = setting(1_000, "Lag in records below which the trainer counts as caught up.")
+    stuck_after_s: PositiveFloat = setting(120.0, "Seconds without a turn of the loop after which the trainer is not live.")
+
+
+SourceSettings = Annotated[KafkaSettings | FilesSettings, Field(discriminator="kind")]
+
+
+class Settings(Section):
+    """All of learnd.toml."""
+
+    source: SourceSettings = Field(default=..., description="Where records come from.")
+    decoding: DecodingSettings = DecodingSettings()
+    task: TaskSettings = TaskSettings()
+    model: ModelSettings = ModelSettings()
+    features: FeaturesSettings = FeaturesSettings()
+    training: TrainingSettings = TrainingSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    replay: ReplaySettings = ReplaySettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    storage: StorageSettings = StorageSettings()
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
+    serving: ServingSettings = ServingSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Settings:
+        mistakes = list(_mistakes(self))
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        return self
+
+
+def _mistakes(settings: Settings) -> list[str]:
+    """What no single field can see; each with its remedy."""
+    found = []
+    if settings.model.kind == "transformer" and settings.model.encoder == "none":
+        found.append('model.encoder: "none" leaves a transformer nothing to read; name a folder or hub id, or kind = "mixture"')
+    if settings.model.kind == "transformer" and settings.model.inputs != "text":
+        found.append(f'model.inputs: a transformer reads text, not "{settings.model.inputs}"; use kind = "mixture"')
+    if settings.model.kind == "mixture" and settings.model.training == "full":
+        found.append('model.training: the mixture reads a frozen encoder; use kind = "transformer" to fine-tune it')
+    if settings.task.kind == "regression" and settings.task.labels:
+        found.append('task.labels: regression has no labels; remove them or use kind = "classification"')
+    if settings.dead_letters.kind == "topic" and not settings.dead_letters.topic:
+        found.append("dead_letters.topic: name the topic that dead letters go to")
+    if settings.dead_letters.kind == "topic" and settings.source.kind != "kafka":
+        found.append('dead_letters.kind: "topic" needs the brokers of a Kafka source; use "file"')
+    return found

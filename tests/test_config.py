@@ -1,0 +1,102 @@
+"""Settings come from file, environment and flags in that order, and every mistake is told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.config import fixed_settings, journaled_settings, load, refuse_changes, secret
+from daemon.errors import ConfigError
+from daemon.settings import FilesSettings, KafkaSettings
+
+FILES = {"source": {"kind": "files", "paths": ["a.jsonl"]}}
+
+
+def test_flags_stand_over_the_environment_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "learnd.toml"
+    file.write_text('[source]\nkind = "files"\npaths = ["a.jsonl"]\n[training]\nseed = 1\nbatch_rows = 1\nname = "one"\n')
+    settings = load(
+        file,
+        environ={"LEARND_TRAINING__SEED": "2", "LEARND_TRAINING__BATCH_ROWS": "2", "LEARND_FAILPOINT": "plan.before"},
+        overrides=["training.seed=3"],
+    )
+    assert (settings.training.seed, settings.training.batch_rows, settings.training.name) == (3, 2, "one")
+
+
+def test_every_mistake_is_told_at_once_with_its_remedy() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(
+            None,
+            defaults=FILES,
+            environ={},
+            overrides=["traning.seed=3", "optimizer.learning_rat=1", "training.batch_rows=0", "source.paht=x", "nonsense"],
+        )
+    text = str(caught.value)
+    assert "5 mistake(s)" in text
+    assert 'traning: there is no such setting; did you mean "training"?' in text
+    assert 'optimizer.learning_rat: there is no such setting; did you mean "learning_rate"?' in text
+    assert "training.batch_rows: input should be greater than 0 (got 0)" in text
+    assert 'source.paht: there is no such setting; did you mean "paths"?' in text
+    assert "--set nonsense: has no value; write section.field=value" in text
+
+
+def test_what_no_single_field_can_see_is_told_too() -> None:
+    with pytest.raises(ConfigError, match=r"dead_letters\.topic: name the topic[^$]*a Kafka source"):
+        load(None, defaults=FILES, environ={}, overrides=["dead_letters.kind=topic"])
+    with pytest.raises(ConfigError, match=r"a transformer reads text"):
+        load(None, defaults=FILES, environ={}, overrides=["model.kind=transformer", "model.inputs=features"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("source is missing", 'write [source] with kind = "kafka"'), ("[source", "is not TOML")],
+)
+def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, expected: str) -> None:
+    file = tmp_path / "learnd.toml"
+    file.write_text("" if text == "source is missing" else text)
+    with pytest.raises(ConfigError) as caught:
+        load(file, environ={})
+    assert expected in str(caught.value)
+
+
+def test_a_missing_file_names_the_flag(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.toml: cannot be read .* name the file with --config"):
+        load(tmp_path / "absent.toml", environ={})
+
+
+def test_the_kind_of_source_decides_its_fields() -> None:
+    assert isinstance(load(None, defaults=FILES, environ={}).source, FilesSettings)
+    kafka = load(None, defaults=FILES, environ={}, overrides=["source.kind=kafka", "source.topic=t"])
+    assert isinstance(kafka.source, KafkaSettings)
+    with pytest.raises(ConfigError, match=r'source\.kind: must be "kafka" or "files"'):
+        load(None, environ={}, overrides=["source.kind=rabbit"])
+
+
+def test_a_changed_fixed_setting_is_refused_by_name() -> None:
+    saved = fixed_settings(load(None, defaults=FILES, environ={}))
+    free = load(None, defaults=FILES, environ={}, overrides=["serving.port=1", "optimizer.learning_rate=1"])
+    refuse_changes(saved, free)
+    changed = load(None, defaults=FILES, environ={}, overrides=["training.seed=9"])
+    with pytest.raises(ConfigError, match=r"training\.seed: learned with 0, now 9"):
+        refuse_changes(saved, changed)
+
+
+def test_the_learning_rate_is_journaled() -> None:
+    assert journaled_settings(load(None, defaults=FILES, environ={})) == {"optimizer.learning_rate": 1e-4}
+
+
+def test_secrets_come_from_files_and_are_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    settings = load(None, defaults=FILES, environ={"LEARND_SERVING__TOKEN": "other"}, overrides=[])
+    assert secret(settings.serving.token, tmp_path / "token") == "s3cret"
+    assert secret(settings.serving.token, "") == "other"
+    assert "other" not in repr(settings)
+    with pytest.raises(ConfigError, match=r"gone: the secret cannot be read"):
+        secret(settings.serving.token, tmp_path / "gone")
+
+
+def test_a_wrong_secret_is_not_repeated_in_the_error() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, defaults=FILES, environ={}, overrides=["serving.token=12345"])
+    assert "12345" not in str(caught.value)
