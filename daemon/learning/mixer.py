@@ -1,0 +1,170 @@
+"""Mixes the pool: bounded log-linear mixers, and fixed share over them and every expert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.errors import StateError
+from daemon.learning.compiled import compiled
+from daemon.state import State
+
+Floats = NDArray[np.float64]
+
+# Below this an expert's probability says "impossible", which no expert can know: it bounds each log and each gradient.
+LOG_FLOOR = 1e-9
+
+
+class Mixer:
+    """One distribution from those of E experts, by two levels of weights that are learned from every row.
+
+    M *mixers*, one a learning rate, each form p_k ∝ exp Σ_e w_e ln p_ek, with w from 1/E, and step down the gradient of
+    their log loss; after each step w is projected back to w ≥ 0, Σw ≤ `max_total`. The bound keeps a pool that agrees from
+    answering with certainty, which is what loses when labels come late. *Fixed share* then weighs the M mixers and the E
+    experts themselves: v_f ∝ v_f · p_f(target)^`share_rate`, and a part `share` of the weight is spread evenly, so that
+    whoever is best after a change of concept is found soon.
+
+    Memory: M · E + M + E numbers. A weight of a row multiplies the gradient step and the exponent `share_rate`.
+
+    >>> mixer = Mixer(num_experts=2, rates=(0.1,), max_total=1.0, share_rate=0.5, share=0.0)
+    >>> p_EK = np.array([[0.8, 0.2], [0.5, 0.5]])
+    >>> mixer.mix(p_EK).round(6).tolist()      # the mixer says 2/3, the experts .8 and .5: their mean
+    [0.655556, 0.344444]
+    >>> mixer.learn(0, 1.0)
+    >>> mixer.mix(p_EK).round(6).tolist()
+    [0.669639, 0.330361]
+
+    After Herbster and Warmuth 1998 (fixed share), and Mattern 2012 for mixing in the logistic domain.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_experts: int,
+        rates: Sequence[float] = (0.001, 0.004, 0.015),
+        max_total: float = 1.2,
+        share_rate: float = 0.5,
+        share: float = 0.001,
+        share_floor: float = 1e-4,
+    ) -> None:
+        self._rate_M = np.array(rates, dtype=np.float64)
+        self._max_total = max_total
+        self._share_rate = share_rate
+        self._share = share
+        self._share_floor = share_floor
+        num_forecasters = len(rates) + num_experts
+        self._weight_ME = np.full((len(rates), num_experts), 1.0 / num_experts)
+        self._share_F = np.full(num_forecasters, 1.0 / num_forecasters)
+        self._log_p_EK = np.zeros((num_experts, 1))
+        self._p_FK = np.ones((num_forecasters, 1))
+
+    @property
+    def expert_weights(self) -> Floats:
+        """(E,) what each expert weighs: its own share, and its part of the mixers' weights by their share."""
+        num_mixers = len(self._rate_M)
+        weight_E: Floats = self._share_F[:num_mixers] @ self._weight_ME + self._share_F[num_mixers:]
+        return weight_E
+
+    def mix(self, p_EK: Floats) -> Floats:
+        """(K,) the mixed distribution. Kept for the `learn` that follows; changes nothing that is learned."""
+        self._log_p_EK = np.empty_like(p_EK)
+        self._p_FK = np.empty((len(self._share_F), p_EK.shape[1]))
+        mixed_K = np.empty(p_EK.shape[1])
+        _mix(p_EK, self._weight_ME, self._share_F, self._log_p_EK, self._p_FK, mixed_K)
+        return mixed_K
+
+    def learn(self, target: int, weight: float) -> None:
+        """Learn from the target of the row mixed last; `target` indexes K."""
+        _step_mixers(self._log_p_EK, self._p_FK, target, weight, self._rate_M, self._max_total, self._weight_ME)
+        _step_share(self._p_FK, target, weight * self._share_rate, self._share, self._share_floor, self._share_F)
+
+    def is_finite(self) -> bool:
+        return bool(np.isfinite(self._weight_ME).all() and np.isfinite(self._share_F).all())
+
+    def state_dict(self) -> State:
+        return {"mixers": self._weight_ME.copy(), "share": self._share_F.copy()}
+
+    def load_state_dict(self, state: State) -> None:
+        mixers, share = np.asarray(state["mixers"]), np.asarray(state["share"])
+        if mixers.shape != self._weight_ME.shape or share.shape != self._share_F.shape:
+            raise StateError(
+                f"mixer weights of shape {mixers.shape} do not fit {self._weight_ME.shape} (mixers, experts); "
+                "the pool of experts differs from the one that was saved: start with a fresh folder"
+            )
+        self._weight_ME = mixers.astype(np.float64)
+        self._share_F = share.astype(np.float64)
+
+    weights = state_dict
+    load_weights = load_state_dict
+
+
+@compiled
+def _mix(p_EK: Floats, weight_ME: Floats, share_F: Floats, log_p_EK: Floats, p_FK: Floats, mixed_K: Floats) -> None:
+    num_experts, num_classes = p_EK.shape
+    num_mixers = len(weight_ME)
+    for e in range(num_experts):
+        for k in range(num_classes):
+            log_p_EK[e, k] = np.log(max(p_EK[e, k], LOG_FLOOR))
+            p_FK[num_mixers + e, k] = p_EK[e, k]
+    for m in range(num_mixers):
+        p_K = p_FK[m]
+        p_K[:] = 0.0
+        for e in range(num_experts):
+            for k in range(num_classes):
+                p_K[k] += weight_ME[m, e] * log_p_EK[e, k]
+        top = p_K.max()
+        total = 0.0
+        for k in range(num_classes):
+            p_K[k] = np.exp(p_K[k] - top)
+            total += p_K[k]
+        p_K /= total
+    mixed_K[:] = 0.0
+    for f in range(len(share_F)):
+        for k in range(num_classes):
+            mixed_K[k] += share_F[f] * p_FK[f, k]
+    mixed_K /= mixed_K.sum()
+
+
+@compiled
+def _step_mixers(
+    log_p_EK: Floats, p_FK: Floats, target: int, weight: float, rate_M: Floats, max_total: float, weight_ME: Floats
+) -> None:
+    """The gradient of -ln p(target) in w_e is Σ_k p_k ln p_ek − ln p_e(target)."""
+    num_experts, num_classes = log_p_EK.shape
+    for m in range(len(rate_M)):
+        for e in range(num_experts):
+            gradient = -log_p_EK[e, target]
+            for k in range(num_classes):
+                gradient += p_FK[m, k] * log_p_EK[e, k]
+            weight_ME[m, e] -= weight * rate_M[m] * gradient
+        _project(weight_ME[m], max_total)
+
+
+@compiled
+def _project(weight_E: Floats, max_total: float) -> None:
+    """The nearest point with w ≥ 0 and Σw ≤ max_total (Duchi et al. 2008, figure 1)."""
+    total = 0.0
+    for e in range(len(weight_E)):
+        total += max(weight_E[e], 0.0)
+    shift = 0.0
+    if total > max_total:
+        running = 0.0
+        for rank, value in enumerate(np.sort(weight_E)[::-1]):
+            running += value
+            candidate = (running - max_total) / (rank + 1)
+            if value > candidate:
+                shift = candidate
+    for e in range(len(weight_E)):
+        weight_E[e] = max(weight_E[e] - shift, 0.0)
+
+
+@compiled
+def _step_share(p_FK: Floats, target: int, share_rate: float, share: float, floor: float, share_F: Floats) -> None:
+    total = 0.0
+    for f in range(len(share_F)):
+        share_F[f] *= max(p_FK[f, target], floor) ** share_rate
+        total += share_F[f]
+    for f in range(len(share_F)):
+        share_F[f] = (1.0 - share) * share_F[f] / total + share / len(share_F)
