@@ -7,7 +7,7 @@ T tokens. Arrays at this boundary are numpy; tensors on the device stay inside a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +78,9 @@ class Model(ABC):
     def companions(self) -> Mapping[str, Path | JSON]:
         """Files beside the weights in a snapshot: relative name -> a file to link (tokenizer, frozen encoder) or a JSON
         document to write (config.json). They hardly ever change."""
+
+    def set_labels(self, labels: Sequence[str]) -> None:  # noqa: B027 - few models write labels into their files
+        """The labels by class index, for `companions`."""
 
     weights_name: str = "weights"
     """The snapshot holds `<weights_name>.safetensors`, and `<weights_name>.json` where weights have JSON values."""
