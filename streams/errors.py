@@ -39,7 +39,7 @@ class DecodeError(StreamError):
     """One record cannot become an example.
 
     `stage` is one of "encoding" (not UTF-8), "parse" (not a JSON object), "schema" (a field is missing or of the wrong
-    type), "bounds" (not finite, too large), "label" (not in the fixed set, or too many labels).
+    type), "bounds" (not finite, too large), "label" (not in the fixed set, or too many labels), "tombstone" (no value).
     """
 
     def __init__(self, stage: str, reason: str) -> None:
