@@ -1,0 +1,206 @@
+"""Streaming linear discriminant analysis on the embedding."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.learning.compiled import compiled
+from daemon.learning.experts.base import Expert
+from daemon.learning.experts.slots import class_capacity
+from daemon.learning.features.text import TextFeatures
+from daemon.state import State
+
+Floats = NDArray[np.float64]
+
+# A label that has not come for long keeps this much of the prior's mass, so that its return costs few errors.
+PRIOR_FLOOR = 1e-3
+
+
+class StreamingLDA(Expert):
+    """Gaussian classes with one covariance, learned row by row by Sherman and Morrison's formula.
+
+    With A = I + Σ c/(c+1)·ddᵀ over the rows, where d = x − μ_y and c is the weight of class y so far, and n the weight of
+    all rows: score_k = (D + n)·(μ_kᵀA⁻¹x − ½ μ_kᵀA⁻¹μ_k) + ln prior_k, and p = softmax(temperature · score), the
+    temperature learned on log loss. A⁻¹μ_k and μ_kᵀA⁻¹μ_k are kept up to date, so that predicting costs D · K.
+
+    Arrays over classes have the classes last and room for more, so that the inner loops run over whole vectors. Memory:
+    D² + 2·D·K float64.
+
+    After Hayes and Kanan 2020, "Lifelong machine learning with deep streaming linear discriminant analysis".
+    """
+
+    def __init__(
+        self,
+        *,
+        text: TextFeatures,
+        prior_decay: float = 0.99,
+        temperature: float = 0.3,
+        temperature_rate: float = 0.001,
+        name: str = "lda",
+    ) -> None:
+        self.name = name
+        self._text = text
+        self._prior_decay = prior_decay
+        self._temperature_rate = temperature_rate
+        self._inverse_DD = np.eye(text.width)
+        self._num_classes = 1
+        capacity = class_capacity(1)
+        self._mean_DK = np.zeros((text.width, capacity))
+        self._solved_DK = np.zeros((text.width, capacity))  # A⁻¹μ
+        self._square_K = np.zeros(capacity)  # μᵀA⁻¹μ
+        self._count_K = np.zeros(capacity)
+        self._prior_K = np.zeros(capacity)
+        self._scalars = np.array([temperature, 0.0])  # temperature, n
+        self._score_K = np.zeros(1)
+        self.p_K = np.ones(1)
+
+    def predict(self) -> Floats:
+        num_classes = self._num_classes
+        self._score_K, self.p_K = np.empty(num_classes), np.empty(num_classes)
+        _score(self._text.embedding, self._solved_DK, self._square_K, self._prior_K, self._scalars, self._score_K, self.p_K)
+        return self.p_K
+
+    def learn(self, target: float, weight: float) -> None:
+        if weight <= 0.0:
+            return
+        label = int(target)
+        self._learn_temperature(label, weight)
+        self._prior_K *= self._prior_decay
+        self._prior_K[label] += (1.0 - self._prior_decay) * weight
+        _learn(
+            self._text.embedding,
+            label,
+            weight,
+            self._inverse_DD,
+            self._mean_DK,
+            self._solved_DK,
+            self._square_K,
+            self._count_K,
+        )
+        self._scalars[1] += weight
+
+    def _learn_temperature(self, label: int, weight: float) -> None:
+        """One step on the log of the temperature, clipped: one odd row must not change every answer."""
+        if self._num_classes > 2:
+            gradient = self._scalars[0] * (self.p_K @ self._score_K - self._score_K[label])
+            self._scalars[0] *= np.exp(-self._temperature_rate * weight * np.clip(gradient, -10.0, 10.0))
+
+    def grow(self) -> None:
+        self._num_classes += 1
+        missing = class_capacity(self._num_classes) - len(self._count_K)
+        if missing > 0:
+            self._mean_DK, self._solved_DK = (np.pad(a, ((0, 0), (0, missing))) for a in (self._mean_DK, self._solved_DK))
+            self._square_K, self._count_K, self._prior_K = (
+                np.pad(a, (0, missing)) for a in (self._square_K, self._count_K, self._prior_K)
+            )
+        self.predict()
+
+    def state_dict(self) -> State:
+        num_classes = self._num_classes
+        return self.weights() | {
+            "inverse": self._inverse_DD.copy(),
+            "means": self._mean_DK[:, :num_classes].copy(),
+            "counts": self._count_K[:num_classes].copy(),
+        }
+
+    def weights(self) -> State:
+        num_classes = self._num_classes
+        return {
+            "solved": self._solved_DK[:, :num_classes].copy(),
+            "squares": self._square_K[:num_classes].copy(),
+            "priors": self._prior_K[:num_classes].copy(),
+            "scalars": self._scalars.copy(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.load_weights(state)
+        missing = len(self._prior_K) - self._num_classes
+        self._inverse_DD = np.array(state["inverse"], dtype=np.float64)
+        self._mean_DK = np.pad(np.asarray(state["means"], dtype=np.float64), ((0, 0), (0, missing)))
+        self._count_K = np.pad(np.asarray(state["counts"], dtype=np.float64), (0, missing))
+
+    def load_weights(self, state: State) -> None:
+        self._num_classes = len(state["priors"])
+        missing = class_capacity(self._num_classes) - self._num_classes
+        self._solved_DK = np.pad(np.asarray(state["solved"], dtype=np.float64), ((0, 0), (0, missing)))
+        self._square_K = np.pad(np.asarray(state["squares"], dtype=np.float64), (0, missing))
+        self._prior_K = np.pad(np.asarray(state["priors"], dtype=np.float64), (0, missing))
+        self._scalars = np.array(state["scalars"], dtype=np.float64)
+
+
+@compiled
+def _score(
+    x_D: NDArray[np.float32],
+    solved_DK: Floats,
+    square_K: Floats,
+    prior_K: Floats,
+    scalars: Floats,
+    score_K: Floats,
+    p_K: Floats,
+) -> None:
+    temperature, num_rows = scalars
+    num_classes = len(score_K)
+    product_K = np.zeros(len(square_K))
+    for i in range(len(x_D)):
+        x = float(x_D[i])
+        row_K = solved_DK[i]
+        for k in range(len(product_K)):
+            product_K[k] += x * row_K[k]
+    for k in range(num_classes):
+        prior = np.log(max(prior_K[k], PRIOR_FLOOR))
+        score_K[k] = (len(x_D) + num_rows) * (product_K[k] - 0.5 * square_K[k]) + prior
+    top = score_K.max()
+    total = 0.0
+    for k in range(num_classes):
+        p_K[k] = np.exp(temperature * (score_K[k] - top)) + 1e-12
+        total += p_K[k]
+    p_K /= total
+
+
+@compiled
+def _learn(
+    x_D: NDArray[np.float32],
+    label: int,
+    weight: float,
+    inverse_DD: Floats,
+    mean_DK: Floats,
+    solved_DK: Floats,
+    square_K: Floats,
+    count_K: Floats,
+) -> None:
+    width, capacity = mean_DK.shape
+    difference_D = np.empty(width)
+    for i in range(width):
+        difference_D[i] = float(x_D[i]) - mean_DK[i, label]
+    # u = A⁻¹d by columns, which are the rows of a symmetric matrix.
+    u_D = np.zeros(width)
+    for i in range(width):
+        for j in range(width):
+            u_D[j] += difference_D[i] * inverse_DD[i, j]
+    scatter = weight * count_K[label] / (count_K[label] + weight)
+    product = 0.0
+    along_K = np.zeros(capacity)  # μᵀu
+    for i in range(width):
+        product += difference_D[i] * u_D[i]
+        for k in range(capacity):
+            along_K[k] += u_D[i] * mean_DK[i, k]
+    scale = scatter / (1.0 + scatter * product)
+    if scale > 0.0:
+        for i in range(width):
+            left = scale * u_D[i]
+            for j in range(width):
+                inverse_DD[i, j] -= scale * (u_D[i] * u_D[j])
+            for k in range(capacity):
+                solved_DK[i, k] -= left * along_K[k]
+        for k in range(capacity):
+            square_K[k] -= scale * along_K[k] * along_K[k]
+    count_K[label] += weight
+    part = weight / count_K[label]
+    shrink = 1.0 - scale * product  # the new A⁻¹d is u times this
+    square = 0.0
+    for i in range(width):
+        mean_DK[i, label] += part * difference_D[i]
+        solved_DK[i, label] += part * shrink * u_D[i]
+        square += mean_DK[i, label] * solved_DK[i, label]
+    square_K[label] = square

@@ -1,0 +1,98 @@
+"""Multinomial naive Bayes over the hashed features."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.learning.compiled import compiled
+from daemon.learning.experts.base import Expert
+from daemon.learning.experts.slots import Cells, Slots, SlotTable
+from daemon.learning.features.hashing import NUM_FEATURES
+from daemon.learning.features.text import TextFeatures
+from daemon.state import State
+
+Floats = NDArray[np.float64]
+
+
+class NaiveBayes(Expert):
+    """score_k = ln(prior_k) + Σ_j x_j ln((n_jk + α) / (n_k + α V)), with n_jk the x_j of class k's rows, V the features seen.
+
+    x is the value of a feature in its row, not its raw count, which keeps long texts from being certain. Memory is bounded
+    by `max_bytes` (see `SlotTable`).
+    """
+
+    def __init__(
+        self, *, text: TextFeatures, smoothing: float = 0.02, max_bytes: int = 64 << 20, name: str = "naive_bayes"
+    ) -> None:
+        self.name = name
+        self._text = text
+        self._smoothing = smoothing
+        self._table = SlotTable(num_features=NUM_FEATURES, num_planes=1, max_bytes=max_bytes)
+        self._total_K = np.zeros(1)  # Σ_j n_jk
+        self._rows_K = np.zeros(1)
+
+    def predict(self) -> Floats:
+        p_K = np.log(self._rows_K + 0.5)
+        slots = self._table.find(self._text.indices)
+        total_K = self._total_K + self._smoothing * (self._table.num_slots + 1)
+        _score(slots, self._text.values, self._table.cells, total_K, self._smoothing, p_K)
+        return p_K
+
+    def learn(self, target: float, weight: float) -> None:
+        if weight <= 0.0:
+            return
+        label = int(target)
+        slots = self._table.claim(self._text.indices)
+        _count(slots, self._text.values, label, weight, self._table.cells)
+        self._total_K[label] += weight * float(self._text.values.sum(dtype=np.float64))
+        self._rows_K[label] += weight
+
+    def grow(self) -> None:
+        self._table.grow()
+        self._total_K = np.append(self._total_K, 0.0)
+        self._rows_K = np.append(self._rows_K, 0.0)
+
+    def state_dict(self) -> State:
+        return {"table": self._table.state_dict(), "totals": self._total_K.copy(), "rows": self._rows_K.copy()}
+
+    def weights(self) -> State:
+        return {"table": self._table.weights(1), "totals": self._total_K.copy(), "rows": self._rows_K.copy()}
+
+    def load_state_dict(self, state: State) -> None:
+        self._table.load_state_dict(state["table"])
+        self._load_counts(state)
+
+    def load_weights(self, state: State) -> None:
+        self._table.load_weights(state["table"])
+        self._load_counts(state)
+
+    def _load_counts(self, state: State) -> None:
+        self._total_K = np.array(state["totals"], dtype=np.float64)
+        self._rows_K = np.array(state["rows"], dtype=np.float64)
+
+
+@compiled
+def _score(slots: Slots, values: NDArray[np.float32], cells: Cells, total_K: Floats, smoothing: float, p_K: Floats) -> None:
+    num_classes = len(p_K)
+    length = 0.0
+    for i in range(len(slots)):
+        x = float(values[i])
+        length += x
+        for k in range(num_classes):
+            count = float(cells[slots[i], 0, k]) if slots[i] >= 0 else 0.0
+            p_K[k] += x * np.log(count + smoothing)
+    for k in range(num_classes):
+        p_K[k] -= length * np.log(total_K[k])
+    top = p_K.max()
+    total = 0.0
+    for k in range(num_classes):
+        p_K[k] = np.exp(p_K[k] - top) + 1e-12
+        total += p_K[k]
+    p_K /= total
+
+
+@compiled
+def _count(slots: Slots, values: NDArray[np.float32], label: int, weight: float, cells: Cells) -> None:
+    for i in range(len(slots)):
+        cells[slots[i], 0, label] += np.float32(weight) * values[i]

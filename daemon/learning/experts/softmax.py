@@ -1,0 +1,189 @@
+"""Linear softmaxes over words, bytes and the embedding together, with AdaGrad by coordinate and class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.learning.compiled import compiled
+from daemon.learning.experts.base import Expert
+from daemon.learning.experts.lda import StreamingLDA
+from daemon.learning.experts.slots import Slots, SlotTable, class_capacity
+from daemon.learning.features.hashing import NUM_FEATURES
+from daemon.learning.features.text import TextFeatures
+from daemon.state import State
+
+Cells = NDArray[np.float32]
+
+# The part of the LDA's log probability that every softmax starts from, so that it learns what the LDA cannot say.
+LDA_PART = 0.3
+# AdaGrad's damping. It is in the units of a squared gradient, so a first step is at most rate / √2 for gradients beyond it.
+DAMPING = 3e-5
+
+
+class SoftmaxBank:
+    """R softmaxes that differ in their learning rate alone and share one pass over the features.
+
+    logit_k = Σ_j x_j W_jk + b_k + .3 ln p_k(LDA) over the hashed words and bytes and the embedding's D coordinates. A step
+    is A += g², W −= weight · rate · g / √(A + 3e-5), with g = x_j (p_k − [k = y]), W and A by feature, class and rate. The
+    embedding has its own rate, the bias a tenth of the sparse one. The spare class is trained as a negative.
+
+    `experts()` are its R members for the pool. Memory is bounded by `max_bytes` for the hashed features (see `SlotTable`),
+    and 2·R·K·(D + 1) float32.
+
+    AdaGrad after Duchi, Hazan and Singer 2011.
+    """
+
+    def __init__(
+        self,
+        *,
+        text: TextFeatures,
+        lda: StreamingLDA | None,
+        rates: Sequence[float] = (0.1, 0.2, 0.4),
+        dense_rate: float = 0.15,
+        max_bytes: int = 256 << 20,
+    ) -> None:
+        self._text = text
+        self._lda = lda
+        self._num_rates = len(rates)
+        self._rate_R = np.array(rates, dtype=np.float32)
+        self._dense_rate_R = np.full(len(rates), dense_rate, dtype=np.float32)
+        self._sparse = SlotTable(num_features=NUM_FEATURES, num_planes=2 * len(rates), max_bytes=max_bytes)
+        self._dense = SlotTable(num_features=text.width + 1, num_planes=2 * len(rates), max_bytes=1 << 62)
+        self._dense_slots = self._dense.claim(np.arange(text.width + 1, dtype=np.int32))
+        self._bias_slot = self._dense_slots[-1:]
+        self.p_RK = np.ones((self._num_rates, 1))
+
+    def experts(self) -> tuple[Expert, ...]:
+        """The members of the pool: the first drives the bank and holds its state, the others show their part."""
+        return tuple(_Member(self, rate) for rate in range(self._num_rates))
+
+    @property
+    def num_classes(self) -> int:
+        return self._sparse.num_classes
+
+    def predict(self) -> None:
+        """Set `p_RK` for the current row."""
+        logit_RK = np.zeros((self._num_rates, self._sparse.cells.shape[2]), dtype=np.float32)
+        _add(self._sparse.find(self._text.indices), self._text.values, self._sparse.cells, logit_RK)
+        _add(self._dense_slots[:-1], self._text.embedding, self._dense.cells, logit_RK)
+        _add(self._bias_slot, _ONE, self._dense.cells, logit_RK)
+        offset_K = LDA_PART * np.log(self._lda.p_K) if self._lda else np.zeros(self.num_classes)
+        self.p_RK = np.empty((self._num_rates, self.num_classes))
+        _softmax(logit_RK, offset_K, self.p_RK)
+
+    def learn(self, target: int, weight: float) -> None:
+        if weight <= 0.0:
+            return
+        slots = self._sparse.claim(self._text.indices)
+        gradient_RK = np.zeros((self._num_rates, self._sparse.cells.shape[2]), dtype=np.float32)
+        gradient_RK[:, : self.num_classes] = self.p_RK
+        gradient_RK[:, target] -= 1.0
+        step_R = np.float32(weight) * self._rate_R
+        _step(slots, self._text.values, gradient_RK, step_R, self._sparse.cells)
+        dense_step_R = np.float32(weight) * self._dense_rate_R
+        _step(self._dense_slots[:-1], self._text.embedding, gradient_RK, dense_step_R, self._dense.cells)
+        _step(self._bias_slot, _ONE, gradient_RK, np.float32(0.1) * step_R, self._dense.cells)
+
+    def grow(self) -> None:
+        self._sparse.grow()
+        self._dense.grow()
+        self.predict()
+
+    def state_dict(self) -> State:
+        return {"sparse": self._sparse.state_dict(), "dense": self._dense.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self._sparse.load_state_dict(state["sparse"])
+        self._dense.load_state_dict(state["dense"])
+
+    def weights(self) -> State:
+        return {"sparse": self._sparse.weights(self._num_rates), "dense": self._dense.weights(self._num_rates)}
+
+    def load_weights(self, state: State) -> None:
+        self._sparse.load_weights(state["sparse"])
+        self._dense.load_weights(state["dense"])
+
+
+class _Member(Expert):
+    """One rate's softmax of a bank."""
+
+    def __init__(self, bank: SoftmaxBank, rate: int) -> None:
+        self.name = f"softmax_{rate}"
+        self._bank = bank
+        self._rate = rate
+
+    def predict(self) -> NDArray[np.float64]:
+        if self._rate == 0:
+            self._bank.predict()
+        return self._bank.p_RK[self._rate]
+
+    def learn(self, target: float, weight: float) -> None:
+        if self._rate == 0:
+            self._bank.learn(int(target), weight)
+
+    def grow(self) -> None:
+        if self._rate == 0:
+            self._bank.grow()
+
+    def state_dict(self) -> State:
+        return self._bank.state_dict() if self._rate == 0 else {}
+
+    def load_state_dict(self, state: State) -> None:
+        if self._rate == 0:
+            self._bank.load_state_dict(state)
+
+    def weights(self) -> State:
+        return self._bank.weights() if self._rate == 0 else {}
+
+    def load_weights(self, state: State) -> None:
+        if self._rate == 0:
+            self._bank.load_weights(state)
+
+
+_ONE = np.ones(1, dtype=np.float32)
+_DAMPING = np.float32(DAMPING)
+
+
+@compiled
+def _add(slots: Slots, x: NDArray[np.float32], cells: Cells, logit_RK: Cells) -> None:
+    """logits += Σ_j x_j W_j; the first R planes of `cells` are W, features without a slot count as 0."""
+    flat = logit_RK.reshape(-1)
+    table = cells.reshape(cells.shape[0], -1)
+    for i in range(len(slots)):
+        if slots[i] >= 0:
+            row = table[slots[i]]
+            for j in range(len(flat)):
+                flat[j] += x[i] * row[j]
+
+
+@compiled
+def _softmax(logit_RK: Cells, offset_K: NDArray[np.float64], p_RK: NDArray[np.float64]) -> None:
+    for r in range(p_RK.shape[0]):
+        top = -np.inf
+        for k in range(p_RK.shape[1]):
+            p_RK[r, k] = logit_RK[r, k] + offset_K[k]
+            top = max(top, p_RK[r, k])
+        total = 0.0
+        for k in range(p_RK.shape[1]):
+            p_RK[r, k] = np.exp(p_RK[r, k] - top) + 1e-12
+            total += p_RK[r, k]
+        p_RK[r] /= total
+
+
+@compiled
+def _step(slots: Slots, x: NDArray[np.float32], gradient_RK: Cells, step_R: NDArray[np.float32], cells: Cells) -> None:
+    """One AdaGrad step for every feature of the row; planes R to 2R of `cells` are A."""
+    num = gradient_RK.size
+    gradient = gradient_RK.reshape(-1)
+    step = np.repeat(step_R, gradient_RK.shape[1])
+    table = cells.reshape(cells.shape[0], -1)
+    for i in range(len(slots)):
+        weights = table[slots[i], :num]
+        squares = table[slots[i], num:]
+        for j in range(num):
+            g = x[i] * gradient[j]
+            squares[j] += g * g
+            weights[j] -= step[j] * g / np.sqrt(squares[j] + _DAMPING)

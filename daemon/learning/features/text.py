@@ -1,0 +1,69 @@
+"""What a text says to the pool: hashed words, hashed bytes, and the embedding of a frozen encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.learning.batch import Batch
+from daemon.learning.experts.base import Extractor
+from daemon.learning.features.hashing import Indices, TextHasher, Values
+from daemon.state import State
+
+
+class SentenceEncoder(Protocol):
+    """Anything frozen that turns texts into vectors of length 1; the same texts together always give the same bits."""
+
+    width: int
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(B, D) for B texts."""
+
+
+class TextFeatures(Extractor):
+    """Hashed features of `text` by row, and embeddings of a micro-batch at once; label-free, so nothing is learned here.
+
+    After `encode`: `indices` and `values`, both (n,), as `TextHasher` makes them; `embedding`, (D,), and
+    `embeddings_BD` of the micro-batch with `row` the current one. Without an encoder D is 0.
+    """
+
+    def __init__(self, *, encoder: SentenceEncoder | None, max_characters: int = 4000) -> None:
+        self._encoder = encoder
+        self._max_characters = max_characters
+        self._hasher = TextHasher(max_characters=max_characters)
+        self._hashed: list[tuple[Indices, Values]] = []
+        self.width = encoder.width if encoder else 0
+        """D, the width of an embedding."""
+        self.row = 0
+        self.embeddings_BD = np.zeros((0, self.width), dtype=np.float32)
+        self.indices = np.zeros(0, dtype=np.int32)
+        self.values = np.zeros(0, dtype=np.float32)
+        self.embedding = np.zeros(self.width, dtype=np.float32)
+
+    def begin(self, batch: Batch) -> None:
+        texts = [text[: self._max_characters] for text in batch.texts]
+        self._hashed = [self._hasher.hash(text) for text in texts]
+        if self._encoder:
+            self.embeddings_BD = self._encoder.encode(texts)
+
+    def encode(self, row: int) -> None:
+        self.row = row
+        self.indices, self.values = self._hashed[row]
+        if self._encoder:
+            self.embedding = self.embeddings_BD[row]
+
+    def learn(self, target: float, weight: float) -> None:
+        """Nothing: the features of a text depend on that text alone."""
+
+    def state_dict(self) -> State:
+        return {}
+
+    def load_state_dict(self, state: State) -> None: ...
+
+    def weights(self) -> State:
+        return {}
+
+    def load_weights(self, state: State) -> None: ...
