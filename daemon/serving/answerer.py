@@ -1,0 +1,105 @@
+"""What is served: an object built from a snapshot that answers inputs, and the inputs and answers themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final
+
+from daemon.errors import ModelError
+
+
+class Snapshot(Protocol):
+    """What serving needs of one snapshot on disk, whose bytes were checked against its hashes when it was opened."""
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def manifest(self) -> Mapping[str, Any]: ...
+
+    @property
+    def path(self) -> Path: ...
+
+
+class Snapshots(Protocol):
+    """What serving needs of the snapshot folder. Versions are integers."""
+
+    def current(self) -> int | None:
+        """The version that the pointer names; None before the first publish. Cheap: it is asked for many times a second."""
+
+    def versions(self) -> Sequence[int]:
+        """Those on disk."""
+
+    def open(self, version: int) -> Snapshot:
+        """Raises `SnapshotError` where it is missing or torn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One row to be answered. A row without text has "", a row without features has {}; a missing column is a missing value."""
+
+    text: str = ""
+    features: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@final
+class Labelled(TypedDict):
+    """Classification: the label with the highest score, and the score of each label."""
+
+    label: str
+    scores: dict[str, float]
+
+
+@final
+class Valued(TypedDict):
+    """Regression."""
+
+    value: float
+
+
+Answer: TypeAlias = Labelled | Valued
+
+
+class Answerer(Protocol):
+    """Answers inputs with the weights of one snapshot. One thread calls `answer`, and no answer changes the next."""
+
+    @property
+    def task(self) -> Literal["classification", "regression"]: ...
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The labels that scores are given for, in their order; empty for regression."""
+
+    @property
+    def reads(self) -> Sequence[Literal["text", "features"]]:
+        """Which parts of an input the answer depends on."""
+
+    def answer(self, inputs: Sequence[Input]) -> Sequence[Answer]:
+        """One answer for each input, in order: `Labelled` or `Valued`, as `task` says."""
+
+
+Load: TypeAlias = Callable[[Snapshot], Answerer]
+"""Builds the answerer of a snapshot. Runs beside the serving one, on a thread of its own."""
+
+
+def answer_all(answerer: Answerer, inputs: Sequence[Input]) -> Sequence[Answer]:
+    """What `answerer` answers, once it is sure that there is one finite answer for each input.
+
+    Raises `ModelError` where not: a number that is not finite has no place in JSON, nor in anybody's decision.
+    """
+    answers = answerer.answer(inputs)
+    if len(answers) != len(inputs):
+        raise ModelError(f"the model gave {len(answers)} answers to {len(inputs)} inputs; its answer() must keep their number")
+    for row, answer in enumerate(answers):
+        numbers = answer["scores"].values() if "scores" in answer else (answer["value"],)
+        if not all(map(math.isfinite, numbers)):
+            raise ModelError(
+                f"the answer to row {row} of {len(inputs)} is not finite: {answer}; roll back to an older snapshot"
+            )
+    return answers
