@@ -141,7 +141,7 @@ class LineReader(RowReader):
             return None
         self._unfinished = b""
         self._offset += 1
-        return line
+        return line.removeprefix(b"\xef\xbb\xbf") if self._offset == 1 else line
 
     def _damaged(self, error: Exception) -> SourceError:
         return SourceError(f"{self.path}: cannot be read on after line {self._offset} ({error}); restore the file")

@@ -57,6 +57,13 @@ def test_blank_lines_at_the_end_count_as_read(tmp_path: Path) -> None:
         assert source.positions() == {0: 1}
 
 
+def test_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\xef\xbb\xbfa\nb\n")
+    with opened(path) as source:
+        assert values(rest(source)) == [b"a", b"b"]
+
+
 def test_gzip_is_told_by_its_first_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.old"
     path.write_bytes(gzip.compress(b"a\nb\nc"))

@@ -1,0 +1,221 @@
+"""Recorded files for a backtest: JSON lines, or CSV with a header whose rows become the same JSON objects."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from streams.decoding.fields import Fields
+from streams.errors import ReplacedError, SourceError
+from streams.files import RowSource
+from streams.rows import LineReader, RowReader, open_binary
+
+# The csv module refuses longer cells; the usual 128 KiB are too few for a text, and without any limit a quote that is never
+# closed would swallow the whole file.
+_LONGEST_CELL = 16 * 1024 * 1024
+# Enough to meet both texts and features where rows have one or the other.
+_INSPECTED_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RowKinds:
+    """What the first rows of a file have."""
+
+    text: bool
+    features: bool
+
+
+class TableSource(RowSource):
+    """One recorded file from its first row on, as the records that a `JsonDecoder` with the same `fields` reads.
+
+    In CSV the columns named in `fields` keep their meaning and all others are features; columns named in `slices` are
+    features too.
+    """
+
+    def __init__(self, *, path: Path, fields: Fields, slices: Sequence[str] = (), buffer_records: int = 4096) -> None:
+        reader = _reader(path, fields=fields, slices=slices)
+        super().__init__(topic=path.name, readers=[reader], start="earliest", buffer_records=buffer_records)
+
+
+def inspect(path: Path, *, fields: Fields) -> RowKinds:
+    """Whether any of the first 100 rows has a text, and whether any has features.
+
+    Raises `SourceError` where there is no row, or none of them has a label.
+    """
+    reader = _reader(path, fields=fields, slices=())
+    try:
+        reader.open(0)
+        values = [value for _, value in reader.read(_INSPECTED_ROWS)[0]]
+    finally:
+        reader.close()
+    if not values:
+        raise SourceError(f"{path}: there are no rows; give a file with at least one")
+    rows = [row for value in values if isinstance(row := _parse(value), dict)]
+    if not any(row.get(fields.label) is not None for row in rows):
+        names = ", ".join(sorted({name for row in rows for name in row})) or "none, they are not JSON objects"
+        raise SourceError(
+            f'{path}: none of the first {len(values)} rows has the label "{fields.label}"; name it with --label '
+            f"(fields there: {names})"
+        )
+    return RowKinds(
+        text=any(row.get(fields.text) is not None for row in rows), features=any(row.get(fields.features) for row in rows)
+    )
+
+
+class CsvReader(RowReader):
+    """The rows of a CSV file with a header, each as a JSON object; empty lines do not count.
+
+    A column is numeric if its first non-empty cell is a finite number; a later cell that is none is a category, as is every
+    cell of the other columns. An empty cell is a missing value. A row with more cells than the header becomes a JSON array,
+    which no decoder takes.
+    """
+
+    grows = False
+
+    def __init__(self, path: Path, *, fields: Fields, slices: Sequence[str] = ()) -> None:
+        self.path = path
+        self._fields, self._slices = fields, slices
+        self._rows: Iterator[list[str]] = iter(())
+        self._stream: io.TextIOWrapper | None = None
+        self._header: list[str] = []
+        self._numeric: dict[str, bool] = {}
+        self._offset = 0
+        self._count = -1
+
+    def open(self, position: int) -> None:
+        self.close()
+        self._stream = self._open_stream()
+        self._rows = self._cells(self._stream)
+        self._header = self._checked_header()
+        self._numeric, self._offset = {}, 0
+        # Whether a column is numeric is decided by the rows from the first on, so all of them are looked at.
+        for cells in islice(self._rows, position):
+            self._object(cells)
+            self._offset += 1
+        if self._offset < position:
+            raise ReplacedError(
+                f"{self.path}: reading is to go on at row {position} (counted from 0), but the file has only {self._offset}; "
+                "it was truncated or replaced. Restore the file, or start a new folder"
+            )
+
+    def read(self, max_rows: int) -> tuple[list[tuple[int, bytes]], int]:
+        rows = []
+        for cells in islice(self._rows, max_rows):
+            rows.append((self._offset, self._encode(cells)))
+            self._offset += 1
+        return rows, self._offset
+
+    def count(self) -> int:
+        if self._count < 0:
+            with self._open_stream() as stream:
+                self._count = max(0, sum(1 for _ in self._cells(stream)) - 1)
+        return self._count
+
+    def first_row_hash(self) -> str:
+        with self._open_stream() as stream:
+            return hashlib.sha256(msgspec.json.encode([_raw(cells) for cells in islice(self._cells(stream), 2)])).hexdigest()
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _open_stream(self) -> io.TextIOWrapper:
+        # What is not UTF-8 travels as surrogates, so that it is the row's trouble and not the file's.
+        return io.TextIOWrapper(open_binary(self.path), encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+    def _cells(self, stream: io.TextIOWrapper) -> Iterator[list[str]]:
+        csv.field_size_limit(_LONGEST_CELL)
+        lines = csv.reader(stream)
+        try:
+            yield from (cells for cells in lines if cells)
+        except csv.Error as error:
+            raise SourceError(f"{self.path}: line {lines.line_num}: {error}; is a quote never closed?") from error
+        except (EOFError, OSError, zlib.error) as error:
+            raise SourceError(f"{self.path}: cannot be read on after line {lines.line_num} ({error}); restore it") from error
+
+    def _checked_header(self) -> list[str]:
+        header = next(self._rows, [])
+        if self._fields.label not in header:
+            raise SourceError(
+                f'{self.path}: no column is called "{self._fields.label}"; name the label with --label '
+                f"(columns there: {', '.join(header) or 'none'})"
+            )
+        twice = sorted({name for name in header if header.count(name) > 1})
+        if twice:
+            raise SourceError(f'{self.path}: two columns are called "{twice[0]}"; rename one')
+        return header
+
+    def _encode(self, cells: list[str]) -> bytes:
+        try:
+            return msgspec.json.encode(self._object(cells))
+        except UnicodeEncodeError:
+            return _raw(cells)
+
+    def _object(self, cells: list[str]) -> object:
+        if len(cells) > len(self._header):
+            return cells
+        fields = self._fields
+        row: dict[str, object] = {}
+        features: dict[str, float | str] = {}
+        for name, cell in zip(self._header, cells, strict=False):
+            if name == fields.text:
+                row[name] = cell
+            elif not cell.strip():
+                continue
+            elif name in (fields.label, fields.id):
+                row[name] = cell
+            elif name in (fields.time, fields.weight):
+                row[name] = _number_or_text(cell)
+            else:
+                features[name] = self._feature(name, cell)
+                if name in self._slices:
+                    row[name] = cell
+        # Last, so that a slice column cannot stand in its place.
+        return {**row, fields.features: features} if features or fields.text not in row else row
+
+    def _feature(self, name: str, cell: str) -> float | str:
+        value = _number_or_text(cell)
+        if self._numeric.setdefault(name, isinstance(value, float)):
+            return value
+        return cell
+
+
+def _reader(path: Path, *, fields: Fields, slices: Sequence[str]) -> RowReader:
+    """A JSON object is told from a header by its first character."""
+    with open_binary(path) as file:
+        is_json = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+    return LineReader(path, follow=False) if is_json else CsvReader(path, fields=fields, slices=slices)
+
+
+def _parse(value: bytes) -> object:
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return None
+
+
+def _number_or_text(cell: str) -> float | str:
+    """
+    >>> _number_or_text(" 1e3 "), _number_or_text("1_000"), _number_or_text("nan")
+    (1000.0, '1_000', 'nan')
+    """
+    try:
+        number = float(cell)
+    except ValueError:
+        return cell
+    # Python reads underscores in numbers; files of other tools do not mean a number by them.
+    return number if math.isfinite(number) and "_" not in cell else cell
+
+
+def _raw(cells: list[str]) -> bytes:
+    return ",".join(cells).encode("utf-8", "surrogateescape")

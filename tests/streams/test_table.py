@@ -1,0 +1,148 @@
+"""CSV and JSON lines for a backtest."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.decoding.fields import Fields
+from streams.decoding.json import JsonDecoder
+from streams.errors import DecodeError, ReplacedError, SourceError
+from streams.record import Example, Record
+from streams.table import RowKinds, TableSource, inspect
+
+
+def read(path: Path, *, position: int = 0, **options: Any) -> list[Record]:
+    source = TableSource(path=path, **({"fields": Fields()} | options))
+    try:
+        source.open({0: position})
+        ends, records = source.ends(), []
+        while not source.exhausted(ends):
+            records += source.take_merged(100, ends=ends, timeout_s=10)
+        return records
+    finally:
+        source.close()
+
+
+def rows(path: Path, **options: Any) -> list[Any]:
+    return [json.loads(r.value or b"") for r in read(path, **options)]
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, newline="")
+    return path
+
+
+def test_columns_keep_their_meaning_and_others_are_features(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.csv",
+        'id,time,text,color,size,weight,label\n7,1.5e9,"two\nlines, ""quoted""",red,3,2,up\n8,2001-06-25,,,,,down\n',
+    )
+    assert rows(path) == [
+        {
+            "id": "7",
+            "time": 1.5e9,
+            "text": 'two\nlines, "quoted"',
+            "weight": 2.0,
+            "label": "up",
+            "features": {"color": "red", "size": 3.0},
+        },
+        {"id": "8", "time": "2001-06-25", "text": "", "label": "down"},
+    ]
+    assert inspect(path, fields=Fields()) == RowKinds(text=True, features=True)
+
+
+def test_column_is_numeric_if_its_first_cell_that_is_not_empty_parses(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "x,y,z,label\n,inf,a,1\n1,2,3,1.0\n?,3,,0\n 4 ,5,6,0\n")
+    assert [row["features"] for row in rows(path)] == [
+        {"y": "inf", "z": "a"},
+        {"x": 1.0, "y": "2", "z": "3"},
+        {"x": "?", "y": "3"},
+        {"x": 4.0, "y": "5", "z": "6"},
+    ]
+    assert [row["label"] for row in rows(path)] == ["1", "1.0", "0", "0"]
+    assert inspect(path, fields=Fields()) == RowKinds(text=False, features=True)
+    # Going on in the middle, what kind a column is was still decided by the rows before.
+    assert [row["features"] for row in rows(path, position=2)] == [{"x": "?", "y": "3"}, {"x": 4.0, "y": "5", "z": "6"}]
+    with pytest.raises(ReplacedError, match=r"row 5 \(counted from 0\), but the file has only 4"):
+        rows(path, position=5)
+
+
+def test_label_column_by_another_name_and_slices(tmp_path: Path) -> None:
+    path = tmp_path / "b.csv.gz"
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbflabel,region,up\n1,n,yes\n2,,no\n"))
+    fields = Fields(label="up")
+    assert rows(path, fields=fields, slices=["region"]) == [
+        {"up": "yes", "region": "n", "features": {"label": 1.0, "region": "n"}},
+        {"up": "no", "features": {"label": 2.0}},
+    ]
+    decoder = JsonDecoder(task="classification", fields=fields, slices={"where": "region"}, labels=(), max_value_bytes=1000)
+    assert decoder.decode(read(path, fields=fields, slices=["region"])[0]) == Example(
+        id="b.csv.gz-0-0", text="", features={"label": 1.0, "region": "n"}, target="yes", slices={"where": "n"}
+    )
+
+
+def test_empty_lines_do_not_count_and_short_rows_have_missing_values(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "label,x\r\n\r\na,1\r\n\r\nb\r\n")
+    assert [(r.offset, json.loads(r.value or b"")) for r in read(path)] == [
+        (0, {"label": "a", "features": {"x": 1.0}}),
+        (1, {"label": "b", "features": {}}),
+    ]
+
+
+def test_rows_that_fit_no_header_or_no_encoding_are_refused_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"label,x\na,1,2\nb,\xff\nc,3\n,4\n")
+    decoder = JsonDecoder(task="classification", fields=Fields(), slices={}, labels=(), max_value_bytes=1000)
+    stages = []
+    for record in read(path):
+        try:
+            decoder.decode(record)
+            stages.append("")
+        except DecodeError as error:
+            stages.append(error.stage)
+    assert stages == ["parse", "encoding", "", "schema"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a,b\n1,2\n", r'no column is called "label"; name the label with --label \(columns there: a, b\)'),
+        ("", r'no column is called "label"'),
+        ("label,x,x\n1,2,3\n", 'two columns are called "x"'),
+        ("label,x\n", "there are no rows"),
+        ('{"text": "t", "y": 1}\n', r'none of the first 1 rows has the label "label"; .*\(fields there: text, y\)'),
+    ],
+)
+def test_files_without_label_or_rows_are_refused(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(SourceError, match=reason):
+        inspect(write(tmp_path / "a.csv", text), fields=Fields())
+
+
+def test_quote_that_is_never_closed_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", 'label,text\na,"' + "x" * (17 * 1024 * 1024))
+    with pytest.raises(SourceError, match=r"a\.csv: line \d+: field larger than field limit .* is a quote never closed"):
+        inspect(path, fields=Fields())
+
+
+def test_json_lines_pass_through_whatever_the_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", '\n{"text": "t", "y": 1}\n\n{"features": {"a": 1}, "y": 2}')
+    assert [(r.offset, r.value) for r in read(path)] == [(1, b'{"text": "t", "y": 1}'), (3, b'{"features": {"a": 1}, "y": 2}')]
+    assert inspect(path, fields=Fields(label="y")) == RowKinds(text=True, features=True)
+
+
+def test_real_streams_whole() -> None:
+    data = Path(__file__).parents[3] / "shared" / "data"
+    if not data.is_dir():
+        pytest.skip("the recorded streams (../shared/data) are not on this machine")
+    elec = data / "elec2.csv.gz"
+    assert inspect(elec, fields=Fields(label="up")) == RowKinds(text=False, features=True)
+    decoder = JsonDecoder(task="classification", fields=Fields(label="up"), slices={}, labels=(), max_value_bytes=10**6)
+    examples = [decoder.decode(record) for record in read(elec, fields=Fields(label="up"))]
+    assert len(examples) == 45312
+    assert {example.target for example in examples} == {"0", "1"}
+    assert all(len(example.features) == 8 for example in examples)
