@@ -1,0 +1,189 @@
+"""A real Apache Kafka for tests: one broker in KRaft mode, started from its jars in a temporary folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+_TESTS = Path(__file__).parent
+_JARS = _TESTS.parent / ".cache" / "kafka" / "lib"
+_CLUSTER_ID = "bGVhcm5kLXRlc3RzLWFyZQ"
+_START_LIMIT_S = 60.0
+_STOP_LIMIT_S = 30.0
+
+
+class Cluster:
+    """A Kafka that answers at `bootstrap_servers`, and the few things that tests ask of it."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self._num_topics = 0
+
+    @contextlib.contextmanager
+    def admin(self) -> Iterator[KafkaAdminClient]:
+        client = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, reconnect_backoff_max_ms=500)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def create_topic(self, name: str, partitions: int = 1) -> str:
+        with self.admin() as admin:
+            admin.create_topics({name: {"num_partitions": partitions, "replication_factor": 1}})
+            admin.wait_for_topics([name])
+        return name
+
+    def new_topic(self, partitions: int = 1, *, hint: str = "topic") -> str:
+        """A topic of a name that no test used before, even on a broker that outlives the session."""
+        self._num_topics += 1
+        return self.create_topic(f"{hint}-{os.getpid()}-{time.time_ns()}-{self._num_topics}", partitions)
+
+
+class Broker(Cluster):
+    """A broker of one's own, to be killed and started again. `settings` are added to its server.properties."""
+
+    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
+        port, controller = _free_ports(2)
+        super().__init__(f"127.0.0.1:{port}")
+        self.folder = folder
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        properties = _properties(folder, port=port, controller=controller) | dict(settings or {})
+        (folder / "server.properties").write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+        (folder / "log4j2.properties").write_text(_LOG4J)
+        format_ = ("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", "server.properties")
+        subprocess.run(self._java("64m", *format_), cwd=folder, check=True, capture_output=True, timeout=_START_LIMIT_S)
+
+    def start(self) -> None:
+        with (self.folder / "broker.log").open("ab") as log:
+            command = self._java("256m", "kafka.Kafka", "server.properties")
+            self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
+        deadline = time.monotonic() + _START_LIMIT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                tail = (self.folder / "broker.log").read_text()[-3000:]
+                self.kill()
+                raise RuntimeError(f"the broker in {self.folder} did not come up; its log ends:\n{tail}")
+
+    def kill(self) -> None:
+        """SIGKILL: no farewell, nothing flushed."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait(_STOP_LIMIT_S)
+            self._process = None
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self._process = None
+
+    def _answers(self) -> bool:
+        """Whether a client gets the list of brokers; a socket that takes connections is not enough."""
+        try:
+            with socket.create_connection(("127.0.0.1", self._port), timeout=1):
+                pass
+        except OSError:
+            time.sleep(0.1)  # the process has no event to wait for; the limit is in `start`
+            return False
+        with contextlib.suppress(KafkaError):
+            client = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=5000)
+            try:
+                return bool(client.describe_cluster()["brokers"])
+            finally:
+                client.close()
+        return False
+
+    def _java(self, memory: str, *arguments: str) -> list[str]:
+        options = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.configurationFile=log4j2.properties"]
+        return [java(), f"-Xmx{memory}", *options, "-cp", f"{jars()}/*", *arguments]
+
+
+def java() -> str:
+    found = shutil.which("java")
+    if found is None:
+        pytest.fail(
+            "tests against Kafka need Java 17 or newer: install it (Debian: apt-get install openjdk-17-jre-headless maven), "
+            "or name a broker in LEARND_TEST_KAFKA=host:port"
+        )
+    return found
+
+
+def jars() -> Path:
+    """The folder with Kafka's jars, fetched through Maven the first time."""
+    if any(_JARS.glob("kafka_2.13-*.jar")):
+        return _JARS
+    maven = shutil.which("mvn")
+    if maven is None:
+        pytest.fail(
+            "tests against Kafka fetch its jars through Maven: install it (Debian: apt-get install maven), "
+            "or name a broker in LEARND_TEST_KAFKA=host:port"
+        )
+    fetched = _JARS.with_name(f"lib.{os.getpid()}")
+    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={fetched}"]
+    fetch = subprocess.run(
+        [maven, "-q", "-B", "-f", str(_TESTS / "kafka_pom.xml"), *goal], capture_output=True, text=True, timeout=280
+    )
+    if fetch.returncode:
+        pytest.fail(f"Maven could not fetch Kafka's jars: {(fetch.stdout + fetch.stderr)[-2000:]}")
+    # Renamed when complete, so that a fetch that was cut off is not taken for a whole one.
+    shutil.rmtree(_JARS, ignore_errors=True)
+    fetched.rename(_JARS)
+    return _JARS
+
+
+def _properties(folder: Path, *, port: int, controller: int) -> dict[str, str]:
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+        "log.dirs": str(folder / "data"),
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "1",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "log.cleaner.dedupe.buffer.size": "2097152",
+        # A killed broker is refused as a duplicate until its session has run out.
+        "broker.session.timeout.ms": "2000",
+        "broker.heartbeat.interval.ms": "500",
+    }
+
+
+_LOG4J = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d %p %c: %m%n
+rootLogger.level = warn
+rootLogger.appenderRef.console.ref = console
+"""
+
+
+def _free_ports(num: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(num)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
