@@ -33,16 +33,17 @@ def compiled(function: Function) -> Function:
     >>> float(total(np.array([1.0, 2.0])))
     3.0
     """
-    kernel = numba.njit(function, error_model="numpy", fastmath=False)
+    dispatcher: Any = numba.njit(function, error_model="numpy", fastmath=False)
     try:
         # What `cache=True` does, save that a cache which cannot be written is not an error.
-        kernel._cache = _TolerantCache(function)  # type: ignore[no-untyped-call]  # numba is untyped
+        dispatcher._cache = _TolerantCache(function)  # type: ignore[no-untyped-call]  # numba is untyped
     except RuntimeError as error:  # numba has no folder for this source
         _warn_once(str(error))
+    kernel: Function = dispatcher
     return kernel
 
 
-class _TolerantCache(FunctionCache):  # type: ignore[misc]  # numba is untyped
+class _TolerantCache(FunctionCache):
     """Numba's cache of one function; a disk that is full or turned read-only costs a warning, not the row in hand."""
 
     def save_overload(self, sig: Any, data: Any) -> None:

@@ -58,7 +58,8 @@ class NearestNeighbours(Expert):
         _vote(
             self._similarity_BN[self._text.row], filled, self._label_N, self._num_neighbours, np.float32(self._sharpness), p_K
         )
-        return p_K / p_K.sum()
+        p_K /= p_K.sum()
+        return p_K
 
     def learn(self, target: float, weight: float) -> None:
         """A row is stored or not; its weight has no other meaning to a neighbour."""

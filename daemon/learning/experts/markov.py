@@ -37,7 +37,8 @@ class MarkovLabel(Expert):
         if self._last >= 0:
             p_K += self._count_KK[self._last]
             p_K[self._last] += self._diagonal
-        return p_K / p_K.sum()
+        p_K /= p_K.sum()
+        return p_K
 
     def learn(self, target: float, weight: float) -> None:
         if weight > 0.0:

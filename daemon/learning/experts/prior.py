@@ -28,8 +28,9 @@ class DecayedPrior(Expert):
         self._count_K = np.zeros(1)
 
     def predict(self) -> NDArray[np.float64]:
-        p_K = self._count_K + self._pseudo_count
-        return p_K / p_K.sum()
+        p_K: NDArray[np.float64] = self._count_K + self._pseudo_count
+        p_K /= p_K.sum()
+        return p_K
 
     def learn(self, target: float, weight: float) -> None:
         if weight > 0.0:

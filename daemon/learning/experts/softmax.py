@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from daemon.learning.compiled import compiled
 from daemon.learning.experts.base import Expert
 from daemon.learning.experts.lda import StreamingLDA
-from daemon.learning.experts.slots import Slots, SlotTable, class_capacity
+from daemon.learning.experts.slots import Slots, SlotTable
 from daemon.learning.features.hashing import NUM_FEATURES
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
@@ -118,7 +118,8 @@ class _Member(Expert):
     def predict(self) -> NDArray[np.float64]:
         if self._rate == 0:
             self._bank.predict()
-        return self._bank.p_RK[self._rate]
+        p_K: NDArray[np.float64] = self._bank.p_RK[self._rate]
+        return p_K
 
     def learn(self, target: float, weight: float) -> None:
         if self._rate == 0:

@@ -111,10 +111,10 @@ def _hash_words(
             inside = True
         elif inside:
             single = _finish(word)
-            num = _count(np.int64(single >> _KEEP), position_F, num, indices, values)
+            num = _count(int(single >> _KEEP), position_F, num, indices, values)
             if previous != np.uint64(0):
                 pair = _finish((previous ^ single * _PRIME) * _PRIME)
-                num = _count(np.int64(pair >> _KEEP), position_F, num, indices, values)
+                num = _count(int(pair >> _KEEP), position_F, num, indices, values)
             previous = single
             word = _OFFSET
             inside = False
@@ -138,6 +138,6 @@ def _hash_bytes(utf8: NDArray[np.uint8], position_F: Indices, indices: Indices, 
         length += 1
         if length >= 4:
             hashed = _finish((_OFFSET ^ gram) * _PRIME)
-            num = _count(BLOCK_SIZE + np.int64(hashed >> _KEEP), position_F, num, indices, values)
+            num = _count(BLOCK_SIZE + int(hashed >> _KEEP), position_F, num, indices, values)
     _scale(position_F, indices, values, num)
     return num
