@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Any
+
+from daemon.errors import StateError
+from daemon.state import JSON
 
 
 def canonical(document: Any) -> bytes:
@@ -24,3 +28,44 @@ def sha256_of(document: Any) -> str:
     True
     """
     return hashlib.sha256(canonical(document)).hexdigest()
+
+
+def checked(value: Any, path: tuple[str, ...]) -> JSON:
+    """A deep copy of `value`; raises `StateError`, which names the path below `path`, where it is not JSON.
+
+    >>> checked({"rate": [0.1, None]}, ())
+    {'rate': [0.1, None]}
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise StateError(f"{show(path)}: {value} is not JSON; keep numbers that may not be finite in an array")
+        return float(value)
+    if isinstance(value, list):
+        return [checked(item, (*path, str(index))) for index, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {checked_key(key, path): checked(item, (*path, key)) for key, item in value.items()}
+    raise StateError(f"{show(path)}: {type(value).__name__} is neither an array in a dictionary nor JSON; convert it")
+
+
+def checked_key(key: object, path: tuple[str, ...]) -> str:
+    """`key` of the dictionary at `path`, if it may be one."""
+    # The one name that safetensors keeps for itself.
+    if not isinstance(key, str) or (not path and key == "__metadata__"):
+        raise StateError(f'{show(path)}: key {key!r} ({type(key).__name__}); use a string other than "__metadata__"')
+    return key
+
+
+def join(path: tuple[str, ...]) -> str:
+    """The keys of `path` as one string, in the escaping of RFC 6901.
+
+    >>> join(("head", "a/b~c"))
+    'head/a~1b~0c'
+    """
+    return "/".join(key.replace("~", "~0").replace("/", "~1") for key in path)
+
+
+def show(path: tuple[str, ...]) -> str:
+    """`path` for the text of an error."""
+    return join(path) or "state"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from daemon.errors import StateError
-from daemon.state import JSON, State
-from daemon.storage.canonical import canonical
+from daemon.state import State
+from daemon.storage.canonical import canonical, checked, checked_key, join, show
 from daemon.storage.durable import write_file
 
 _DTYPES = frozenset(
@@ -122,15 +121,15 @@ def _split(state: State) -> tuple[dict[str, NDArray[Any]], State]:
     def walk(node: Mapping[Any, Any], path: tuple[str, ...]) -> State:
         tree: State = {}
         for key, leaf in node.items():
-            here = (*path, _key(key, path))
+            here = (*path, checked_key(key, path))
             if isinstance(leaf, dict):
                 below = walk(leaf, here)
                 if below or not leaf:
                     tree[key] = below
             elif _is_array(leaf):
-                arrays[_join(here)] = _host(leaf, here)
+                arrays[join(here)] = _host(leaf, here)
             else:
-                tree[key] = _json(leaf, here)
+                tree[key] = checked(leaf, here)
         return tree
 
     return arrays, walk(state, ())
@@ -139,7 +138,7 @@ def _split(state: State) -> tuple[dict[str, NDArray[Any]], State]:
 def _copy(node: Mapping[Any, Any], path: tuple[str, ...]) -> State:
     copy: State = {}
     for key, leaf in node.items():
-        here = (*path, _key(key, path))
+        here = (*path, checked_key(key, path))
         if isinstance(leaf, dict):
             copy[key] = _copy(leaf, here)
         elif _is_array(leaf):
@@ -147,14 +146,8 @@ def _copy(node: Mapping[Any, Any], path: tuple[str, ...]) -> State:
             # A tensor on a device was copied on its way to the host; do not pay twice.
             copy[key] = host.copy() if getattr(leaf, "is_cpu", True) else host
         else:
-            copy[key] = _json(leaf, here)
+            copy[key] = checked(leaf, here)
     return copy
-
-
-def _key(key: object, path: tuple[str, ...]) -> str:
-    if not isinstance(key, str) or (not path and key == "__metadata__"):
-        raise StateError(f'{_show(path)}: key {key!r} ({type(key).__name__}); use a string other than "__metadata__"')
-    return key
 
 
 def _is_array(leaf: object) -> bool:
@@ -167,31 +160,8 @@ def _host(leaf: Any, path: tuple[str, ...]) -> NDArray[Any]:
         try:
             leaf = leaf.detach().cpu().numpy()
         except (TypeError, RuntimeError) as error:
-            raise StateError(f"{_show(path)}: has no numpy counterpart ({error}); store it as float32 or integers") from error
+            raise StateError(f"{show(path)}: has no numpy counterpart ({error}); store it as float32 or integers") from error
     if leaf.dtype.name not in _DTYPES or not leaf.dtype.isnative:
-        raise StateError(f"{_show(path)}: dtype {leaf.dtype!r} cannot be stored; use one of {', '.join(sorted(_DTYPES))}")
+        raise StateError(f"{show(path)}: dtype {leaf.dtype!r} cannot be stored; use one of {', '.join(sorted(_DTYPES))}")
     # Not ascontiguousarray, which turns a scalar array into one of shape (1,).
     return np.asarray(leaf, order="C")
-
-
-def _json(leaf: Any, path: tuple[str, ...]) -> JSON:
-    """A copy of `leaf`, checked to be JSON all the way down."""
-    if leaf is None or isinstance(leaf, bool | int | str):
-        return leaf
-    if isinstance(leaf, float):
-        if not math.isfinite(leaf):
-            raise StateError(f"{_show(path)}: {leaf} is not JSON; keep numbers that may not be finite in an array")
-        return float(leaf)
-    if isinstance(leaf, list):
-        return [_json(item, (*path, str(index))) for index, item in enumerate(leaf)]
-    if isinstance(leaf, dict):
-        return {key: _json(value, (*path, _key(key, path))) for key, value in leaf.items()}
-    raise StateError(f"{_show(path)}: {type(leaf).__name__} is neither an array in a dictionary nor JSON; convert it")
-
-
-def _join(path: tuple[str, ...]) -> str:
-    return "/".join(key.replace("~", "~0").replace("/", "~1") for key in path)
-
-
-def _show(path: tuple[str, ...]) -> str:
-    return _join(path) or "state"
