@@ -1,0 +1,1 @@
+"""Drift detectors: one contract (base.py), one file per variant."""

@@ -1,0 +1,40 @@
+"""The contract of a drift detector: one number in, an alarm or none."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+from daemon.state import State
+
+
+class Detector(ABC):
+    """Watches a stream of numbers, the model's error as a rule, for a change.
+
+    `update` with a value that is NaN or infinite raises `ValueError` and leaves the detector as it was.
+    """
+
+    drift_detected: bool
+    """Whether the last value raised an alarm."""
+
+    worse: bool
+    """Whether the last alarm was for a rise. Of errors a rise is the worse direction; False before any alarm."""
+
+    @abstractmethod
+    def update(self, x: float) -> None:
+        """Take the next value and set `drift_detected`."""
+
+    @abstractmethod
+    def state_dict(self) -> State:
+        """All that is needed to go on, bit for bit."""
+
+    @abstractmethod
+    def load_state_dict(self, state: State) -> None: ...
+
+
+def checked(x: float) -> float:
+    """`x` as a float; raises `ValueError` where it is no finite number."""
+    x = float(x)
+    if not math.isfinite(x):
+        raise ValueError(f"a drift detector was given {x}; it takes finite numbers, so score such a row as an error instead")
+    return x

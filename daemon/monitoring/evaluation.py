@@ -1,0 +1,261 @@
+"""Scores every row before it is learned, beside baselines and under the eyes of drift detectors."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.errors import ConfigError
+from daemon.monitoring.baselines import Baseline, classification_baselines, regression_baselines
+from daemon.monitoring.drift.base import Detector
+from daemon.monitoring.metrics.auc import BinaryScores
+from daemon.monitoring.metrics.base import Figures, Metrics
+from daemon.monitoring.metrics.classification import ClassificationMetrics
+from daemon.monitoring.metrics.regression import RegressionMetrics
+from daemon.monitoring.metrics.tally import NO_ANSWER, UNKNOWN
+from daemon.monitoring.saved import same_names, take
+from daemon.monitoring.slices import SliceMetrics
+from daemon.state import State
+
+Floats = NDArray[np.float64]
+
+# Figures of report.json; what a task does not have is null there.
+FIGURES: Final = ("examples", "errors", "accuracy", "macro_f1", "kappa", "log_loss", "auc", "worst_500", "mae", "rmse")
+
+# A report lists every alarm of a sane stream; a detector gone wild must not fill the memory.
+MAX_ALARMS_KEPT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A detector's alarm at row `example`, counted from 0; `worse` where the error rose."""
+
+    example: int
+    detector: str
+    worse: bool
+
+
+class ScoredRows(Protocol):
+    """A micro-batch of B rows that were predicted and not yet learned.
+
+    Classification: `target_B` holds class indices, NaN for a label that has none yet, and `output` probabilities (B, C); a
+    row of zeros is no answer, and a target of C or more was not known. Regression: numbers, both (B,).
+    """
+
+    @property
+    def target_B(self) -> Floats: ...  # noqa: N802 - a shape suffix
+
+    @property
+    def output(self) -> Floats: ...
+
+    @property
+    def weight_B(self) -> Floats: ...  # noqa: N802 - a shape suffix
+
+
+class Evaluation:
+    """Prequential scores of the model and of its baselines, and drift alarms on the model's error.
+
+    Rows of weight 0 are scored like all others, but the baselines, like the model, do not learn them. An output that is not
+    a number is an error, never an exception.
+
+    >>> from types import SimpleNamespace
+    >>> evaluation = Evaluation(task="classification", detectors={}, window_rows=1000)
+    >>> evaluation.observe(
+    ...     SimpleNamespace(
+    ...         target_B=np.array([0.0, 1.0, 1.0]),
+    ...         output=np.array([[0.0, 0.0], [1.0, 0.0], [0.25, 0.75]]),
+    ...         weight_B=np.ones(3),
+    ...     )
+    ... )
+    []
+    >>> evaluation.loss_B.tolist(), evaluation.baseline_loss_B["last_label"].tolist()
+    ([1.0, 1.0, 0.0], [1.0, 1.0, 0.0])
+    """
+
+    loss_B: Floats
+    """Losses of the rows observed last (0 or 1, or the absolute error); with `baseline_loss_B` what the gate compares."""
+
+    baseline_loss_B: dict[str, Floats]
+    """The same for each baseline."""
+
+    def __init__(
+        self,
+        *,
+        task: str,
+        detectors: Mapping[str, Detector],
+        window_rows: int,
+        max_slice_values: int = 20,
+        collect_auc: bool = False,
+    ) -> None:
+        """`detectors` by the name under which they raise alarms; `collect_auc` (binary) takes 9 bytes a row."""
+        if task not in ("classification", "regression"):
+            raise ConfigError(f"task is {task!r}; it must be 'classification' or 'regression'")
+        self._task = task
+        self._window_rows = window_rows
+        self._metrics = self._new_metrics()
+        self._slices = SliceMetrics(new_metrics=self._new_metrics, max_values=max_slice_values)
+        self._scores = BinaryScores() if collect_auc and task == "classification" else None
+        baselines = classification_baselines() if task == "classification" else regression_baselines()
+        self._baselines = {name: _Rival(it, self._new_metrics(it.has_probabilities)) for name, it in baselines.items()}
+        self._detectors = dict(detectors)
+        self._alarms: deque[Alarm] = deque(maxlen=MAX_ALARMS_KEPT)
+        self.loss_B, self.baseline_loss_B = np.empty(0), {name: np.empty(0) for name in baselines}
+
+    def _new_metrics(self, has_probabilities: bool = True) -> Metrics:
+        if self._task == "classification":
+            return ClassificationMetrics(window_rows=self._window_rows, probabilistic=has_probabilities)
+        return RegressionMetrics(window_rows=self._window_rows)
+
+    @property
+    def rows(self) -> int:
+        """Rows scored so far: the ordinal of the next one."""
+        return self._metrics.num_examples
+
+    def observe(self, scored: ScoredRows, *, slices: Sequence[Mapping[str, str]] | None = None) -> list[Alarm]:
+        """Score a micro-batch row by row, in order; the alarms that it raised. `slices`: each row's groups, name -> value."""
+        num_rows = len(scored.target_B)
+        self.loss_B = np.empty(num_rows)
+        self.baseline_loss_B = {name: np.empty(num_rows) for name in self._baselines}
+        alarms: list[Alarm] = []
+        read = _answers if self._task == "classification" else _values
+        learned = (scored.weight_B > 0).tolist()
+        for row, (target, answer, probability) in enumerate(read(scored.target_B, scored.output)):
+            loss = self._metrics.update(target, answer, probability)
+            self.loss_B[row] = loss
+            for name, rival in self._baselines.items():
+                self.baseline_loss_B[name][row] = rival.score(target, learn=learned[row])
+            if slices is not None and slices[row]:
+                self._slices.update(slices[row], target, answer, probability)
+            if self._detectors:
+                alarms.extend(self._detect(self._metrics.relative(loss)))
+        if self._scores is not None:
+            self._scores.extend(scored.target_B, scored.output)
+        self._alarms.extend(alarms)
+        return alarms
+
+    def _detect(self, error: float) -> Iterator[Alarm]:
+        """Show the error of the row just scored to every detector."""
+        for name, detector in self._detectors.items():
+            detector.update(error)
+            if detector.drift_detected:
+                yield Alarm(example=self.rows - 1, detector=name, worse=detector.worse)
+
+    def since_start(self) -> Figures:
+        """The model's figures over all rows."""
+        return self._metrics.since_start()
+
+    def window(self) -> Figures:
+        """The model's figures over the last rows; ask about once a second, not every row."""
+        return self._metrics.window()
+
+    def baselines_since_start(self) -> dict[str, Figures]:
+        """Each baseline's figures over all rows."""
+        return {name: rival.metrics.since_start() for name, rival in self._baselines.items()}
+
+    def baselines_window(self) -> dict[str, Figures]:
+        """Each baseline's figures over the last rows; ask about once a second, not every row."""
+        return {name: rival.metrics.window() for name, rival in self._baselines.items()}
+
+    def slices_since_start(self) -> dict[tuple[str, str], Figures]:
+        """The model's figures by slice (name, value); values past the cap are together under "other"."""
+        return self._slices.since_start()
+
+    def summary(self) -> dict[str, float | None]:
+        """The model's figures as a snapshot carries them."""
+        return self.since_start()
+
+    def report(self) -> dict[str, Any]:
+        """The fields of report.json that are known here."""
+        auc = self._scores.auc() if self._scores is not None else None
+        return {
+            "task": self._task,
+            **_reported({**self.since_start(), "auc": auc}),
+            "baselines": {name: _reported(figures) for name, figures in self.baselines_since_start().items()},
+            "drift_alarms": [{"example": alarm.example, "detector": alarm.detector} for alarm in self._alarms],
+        }
+
+    def state_dict(self) -> State:
+        """Three components, "metrics", "baselines" and "detectors", each of which a resume needs."""
+        metrics = {"model": self._metrics.state_dict(), "slices": self._slices.state_dict()}
+        if self._scores is not None:
+            metrics["scores"] = self._scores.state_dict()
+        return {
+            "metrics": metrics,
+            "baselines": {name: rival.state_dict() for name, rival in self._baselines.items()},
+            "detectors": {
+                "each": {name: detector.state_dict() for name, detector in self._detectors.items()},
+                "alarms": [[alarm.example, alarm.detector, alarm.worse] for alarm in self._alarms],
+            },
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        metrics, baselines, detectors = (
+            take(state, part, owner="evaluation") for part in ("metrics", "baselines", "detectors")
+        )
+        each = take(detectors, "each", owner="detectors")
+        same_names(baselines, self._baselines, owner="baselines")
+        same_names(each, self._detectors, owner="detectors")
+        self._metrics.load_state_dict(take(metrics, "model", owner="metrics"))
+        self._slices.load_state_dict(take(metrics, "slices", owner="metrics"))
+        if self._scores is not None:
+            self._scores.load_state_dict(take(metrics, "scores", owner="metrics"))
+        for name, rival in self._baselines.items():
+            rival.load_state_dict(baselines[name])
+        for name, detector in self._detectors.items():
+            detector.load_state_dict(each[name])
+        alarms = take(detectors, "alarms", owner="detectors")
+        self._alarms = deque((Alarm(*alarm) for alarm in alarms), maxlen=MAX_ALARMS_KEPT)
+
+
+class _Rival:
+    """A baseline with its metrics."""
+
+    def __init__(self, baseline: Baseline, metrics: Metrics) -> None:
+        self.baseline = baseline
+        self.metrics = metrics
+
+    def score(self, target: float, *, learn: bool) -> float:
+        """Predict and score one row, then learn it if it is to be learned; the loss."""
+        baseline = self.baseline
+        probability = baseline.probability(int(target)) if baseline.has_probabilities else 0.0
+        loss = self.metrics.update(target, baseline.predict(), probability)
+        if learn:
+            baseline.learn(target)
+        return loss
+
+    def state_dict(self) -> State:
+        return {"baseline": self.baseline.state_dict(), "metrics": self.metrics.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.baseline.load_state_dict(take(state, "baseline", owner="baseline"))
+        self.metrics.load_state_dict(take(state, "metrics", owner="baseline"))
+
+
+def _answers(target_B: Floats, output_BC: Floats) -> Iterator[tuple[float, float, float]]:
+    """(target, answer, probability of the target) of each row of a classifier."""
+    num_rows, num_classes = output_BC.shape
+    if num_classes == 0:
+        answer_B, p_B = np.full(num_rows, NO_ANSWER), np.zeros(num_rows)
+    else:
+        best_B = output_BC.argmax(axis=1)
+        # A NaN is the argmax wherever there is one, and fails this comparison like a row of zeros does.
+        answer_B = np.where(output_BC.max(axis=1) > 0, best_B, NO_ANSWER)
+        known_B = target_B < num_classes  # false for NaN
+        target_index_B = np.where(known_B, target_B, 0).astype(np.intp)
+        p_B = np.where(known_B, output_BC[np.arange(num_rows), target_index_B], 0.0)
+    numbered_B = np.where(np.isnan(target_B), UNKNOWN, target_B)
+    return zip(numbered_B.tolist(), answer_B.tolist(), p_B.tolist(), strict=True)
+
+
+def _values(target_B: Floats, output_B: Floats) -> Iterator[tuple[float, float, float]]:
+    """(target, answer, 0) of each row of a regressor."""
+    return ((target, answer, 0.0) for target, answer in zip(target_B.tolist(), output_B.tolist(), strict=True))
+
+
+def _reported(figures: Figures) -> Figures:
+    return {name: figures.get(name) for name in FIGURES}

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from daemon.monitoring.baselines import Baseline, DecayedPrior, classification_baselines, regression_baselines
+from daemon.monitoring.metrics.tally import NO_ANSWER
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+def test_before_any_label_no_class_is_answered_and_the_first_value_is_zero() -> None:
+    assert [it.predict() for it in classification_baselines().values()] == [NO_ANSWER] * 3
+    assert [it.predict() for it in regression_baselines().values()] == [0.0, 0.0]
+
+
+def test_decayed_prior_equals_decaying_every_count() -> None:
+    labels = np.random.default_rng(0).integers(5, size=20_000).tolist()
+    decay = 2 ** (-1 / 32)
+    mass = np.zeros(5)
+    prior = DecayedPrior()
+    for label in labels:
+        if mass.min() > 0:
+            expected = (mass + 0.5) / (mass.sum() + 2.5)
+            assert prior.predict() == int(mass.argmax())
+            assert prior.probability(label) == pytest.approx(expected[label], rel=1e-9)
+        prior.learn(label)
+        mass *= decay
+        mass[label] += 1
+
+
+@pytest.mark.parametrize("make", [classification_baselines, regression_baselines])
+def test_save_load_continue(make: Callable[[], dict[str, Baseline]]) -> None:
+    targets = np.random.default_rng(2).integers(4, size=3_000).tolist()
+    for name, first in make().items():
+        second = make()[name]
+        for target in targets[:1_500]:
+            first.learn(float(target))
+        second.load_state_dict(first.state_dict())
+        for target in targets[1_500:]:
+            assert first.predict() == second.predict()
+            assert first.probability(target) == second.probability(target)
+            first.learn(float(target))
+            second.learn(float(target))
+
+
+def errors(labels: list[str], name: str) -> int:
+    index: dict[str, int] = {}
+    baseline = classification_baselines()[name]
+    num_errors = 0
+    for label in labels:
+        target = index.setdefault(label, len(index))
+        num_errors += baseline.predict() != target
+        baseline.learn(float(target))
+    return num_errors
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the recorded streams are not on this machine")
+@pytest.mark.parametrize(("stream", "name", "expected"), [("spam", "last_label", 783), ("elec2", "last_label", 6_648)])
+def test_known_figures_of_recorded_streams(stream: str, name: str, expected: int) -> None:
+    # The first row, to which there is no answer yet, is an error: Elec2 changes its label 6,647 times.
+    if stream == "spam":
+        with gzip.open(DATA / "spamassassin_chrono.jsonl.gz", "rt") as lines:
+            labels = [json.loads(line)["label"] for line in lines]
+    else:
+        with gzip.open(DATA / "elec2.csv.gz", "rt") as lines:
+            labels = [row["up"] for row in csv.DictReader(lines)]
+    assert errors(labels, name) == expected

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from daemon.errors import ConfigError, StateError
+from daemon.monitoring.drift.adwin import Adwin
+from daemon.monitoring.evaluation import FIGURES, Alarm, Evaluation
+from tests.monitoring.metrics.test_classification import canonical
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Scored:
+    target_B: Floats
+    output: Floats
+    weight_B: Floats
+
+    def cut(self, start: int, end: int) -> Scored:
+        return Scored(self.target_B[start:end], self.output[start:end], self.weight_B[start:end])
+
+
+def classified(num_rows: int, *, flip_from: int, seed: int = 0) -> Scored:
+    """Two classes, nine in ten right up to row `flip_from`, one in ten after it."""
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(2, size=num_rows)
+    right = rng.random(num_rows) < np.where(np.arange(num_rows) < flip_from, 0.9, 0.1)
+    p_target = np.where(right, 0.8, 0.3)
+    output = np.empty((num_rows, 2))
+    output[np.arange(num_rows), targets] = p_target
+    output[np.arange(num_rows), 1 - targets] = 1 - p_target
+    return Scored(targets.astype(float), output, np.ones(num_rows))
+
+
+def values(num_rows: int, *, seed: int = 0) -> Scored:
+    rng = np.random.default_rng(seed)
+    targets = rng.normal(10, 1, num_rows)
+    return Scored(targets, targets + rng.normal(0, 0.5, num_rows), np.ones(num_rows))
+
+
+def make(task: str = "classification", **settings: Any) -> Evaluation:
+    return Evaluation(task=task, detectors={"adwin": Adwin()}, window_rows=100, **settings)
+
+
+def test_report_has_every_field_and_null_where_it_does_not_apply() -> None:
+    evaluation = make(collect_auc=True)
+    scored = classified(2_000, flip_from=1_000)
+    alarms = evaluation.observe(scored)
+    report = json.loads(json.dumps(evaluation.report(), allow_nan=False))
+    assert set(report) == {"task", "baselines", "drift_alarms", *FIGURES}
+    assert report["errors"] == int((scored.output.argmax(axis=1) != scored.target_B).sum())
+    assert report["log_loss"] == pytest.approx(-np.log(scored.output[np.arange(2_000), scored.target_B.astype(int)]).mean())
+    assert (report["mae"], report["rmse"]) == (None, None)
+    assert 0 < report["auc"] < 1
+    assert set(report["baselines"]) == {"last_label", "majority", "decayed_prior"}
+    assert all(set(figures) == set(FIGURES) for figures in report["baselines"].values())
+    assert report["baselines"]["last_label"]["log_loss"] is None
+    assert report["baselines"]["decayed_prior"]["log_loss"] == pytest.approx(math.log(2), abs=0.05)
+    assert report["drift_alarms"] == [{"example": alarm.example, "detector": "adwin"} for alarm in alarms]
+
+
+def test_regression_report() -> None:
+    evaluation = make("regression")
+    scored = values(800)
+    assert evaluation.observe(scored) == []
+    report = evaluation.report()
+    assert report["mae"] == pytest.approx(np.abs(scored.output - scored.target_B).mean())
+    assert (report["accuracy"], report["errors"], report["worst_500"]) == (None, None, None)
+    assert set(report["baselines"]) == {"last_value", "mean"}
+    assert report["baselines"]["last_value"]["mae"] == pytest.approx(np.abs(np.diff(scored.target_B, prepend=0.0)).mean())
+
+
+def test_drift_is_an_alarm_in_the_worse_direction_at_its_row() -> None:
+    evaluation = make()
+    evaluation.observe(classified(500, flip_from=500, seed=1))
+    alarms = evaluation.observe(classified(1_500, flip_from=500))
+    assert alarms == [Alarm(example=1_023, detector="adwin", worse=True)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_nothing_depends_on_how_the_stream_is_cut(task: str, size: int) -> None:
+    scored = classified(1_000, flip_from=600) if task == "classification" else values(1_000)
+    slices = [{"country": "de" if row % 3 else "fr"} for row in range(1_000)]
+    whole, cut = make(task), make(task)
+    alarms = whole.observe(scored, slices=slices)
+    found: list[Alarm] = []
+    for start in range(0, 1_000, size):
+        found += cut.observe(scored.cut(start, start + size), slices=slices[start : start + size])
+    assert found == alarms
+    assert canonical(cut.state_dict()) == canonical(whole.state_dict())
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_save_load_continue(task: str) -> None:
+    scored = classified(2_000, flip_from=1_000) if task == "classification" else values(2_000)
+    slices = [{"country": str(row % 7), "other": "other"} for row in range(2_000)]
+    settings = {"max_slice_values": 3, "collect_auc": True}
+    first, second = make(task, **settings), make(task, **settings)
+    first.observe(scored.cut(0, 1_010), slices=slices[:1_010])
+    second.load_state_dict(first.state_dict())
+    rest = scored.cut(1_010, 2_000)
+    assert first.observe(rest, slices=slices[1_010:]) == second.observe(rest, slices=slices[1_010:])
+    assert first.report() == second.report()
+    assert first.window() == second.window()
+    assert first.slices_since_start() == second.slices_since_start()
+    assert canonical(first.state_dict()) == canonical(second.state_dict())
+
+
+@pytest.mark.parametrize("part", ["metrics", "baselines", "detectors"])
+def test_each_component_of_the_state_counts(part: str) -> None:
+    evaluation = make()
+    evaluation.observe(classified(300, flip_from=300))
+    assert canonical(evaluation.state_dict()[part]) != canonical(make().state_dict()[part])
+
+
+def test_changed_detectors_and_missing_parts_are_refused() -> None:
+    state = make().state_dict()
+    with pytest.raises(StateError, match=r"detectors: the saved state holds \['adwin'\], the settings ask for \[\]"):
+        Evaluation(task="classification", detectors={}, window_rows=100).load_state_dict(state)
+    del state["baselines"]
+    with pytest.raises(StateError, match="'baselines'"):
+        make().load_state_dict(state)
+
+
+def test_weight_zero_is_scored_but_not_learned_by_baselines() -> None:
+    evaluation = make()
+    output = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    evaluation.observe(Scored(np.array([0.0, 1.0, 0.0]), output, np.array([1.0, 0.0, 1.0])))
+    assert evaluation.rows == 3
+    assert evaluation.loss_B.tolist() == [0.0, 1.0, 0.0]
+    assert evaluation.baseline_loss_B["last_label"].tolist() == [1.0, 1.0, 0.0]
+
+
+def test_unknown_labels_and_outputs_that_are_no_numbers_are_errors() -> None:
+    evaluation = make(collect_auc=True)
+    nan = math.nan
+    output = np.array([[0.0, 0.0], [1.0, 0.0], [nan, 0.5], [0.5, 0.5], [0.0, 1.0]])
+    targets = np.array([0.0, 3.0, 1.0, nan, 1.0])
+    evaluation.observe(Scored(targets, output, np.array([1.0, 1.0, 1.0, 0.0, 1.0])))
+    assert evaluation.loss_B.tolist() == [1.0, 1.0, 1.0, 1.0, 0.0]
+    json.dumps(evaluation.report(), allow_nan=False)
+
+
+def test_model_without_any_class_answers_nothing() -> None:
+    evaluation = make()
+    evaluation.observe(Scored(np.array([math.nan]), np.empty((1, 0)), np.zeros(1)))
+    assert evaluation.loss_B.tolist() == [1.0]
+
+
+def test_slices_past_the_cap_are_counted_together() -> None:
+    evaluation = make(max_slice_values=2)
+    scored = classified(8, flip_from=8)
+    evaluation.observe(scored, slices=[{"source": name} for name in "abcdabcd"])
+    examples = {key: figures["examples"] for key, figures in evaluation.slices_since_start().items()}
+    assert examples == {("source", "a"): 2, ("source", "b"): 2, ("source", "other"): 4}
+
+
+def test_unknown_task_is_refused() -> None:
+    with pytest.raises(ConfigError, match="task is 'ranking'"):
+        make("ranking")
