@@ -1,0 +1,122 @@
+"""The nearest of the rows lately seen, by the dense inputs of a table."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.learning.compiled import compiled
+from daemon.learning.experts.base import Expert
+from daemon.learning.features.inputs import Dense
+from daemon.state import State
+
+# What every class is taken to have beside the votes of the neighbours, which sum to their number.
+PSEUDO_VOTES = 0.1
+
+
+class RankNeighbors(Expert):
+    """Votes of the `num_neighbors` nearest of the last `memory` rows learned, by Euclidean distance, nearer ones for more.
+
+    A neighbour's vote is 1 / (distance + mean distance of the neighbours), scaled so that the votes sum to their number, times
+    the weight of its row. p_k ∝ votes for k + .1. Memory: 4 bytes · `memory` an input.
+    """
+
+    def __init__(self, *, name: str, inputs: Dense, num_neighbors: int, memory: int = 2000) -> None:
+        self.name = name
+        self._inputs = inputs
+        self._num_neighbors = num_neighbors
+        self._num_known = 1
+        self._num_rows = 0
+        self._input_DM = np.zeros((0, memory), dtype=np.float32)
+        self._target_M = np.zeros(memory, dtype=np.int64)
+        self._weight_M = np.zeros(memory)
+
+    def predict(self) -> NDArray[np.float64]:
+        self._fit_width()
+        size = min(self._num_rows, len(self._target_M))
+        return _vote(
+            self._inputs.values_D, self._input_DM, self._target_M, self._weight_M, size, self._num_neighbors, self._num_known
+        )
+
+    def _fit_width(self) -> None:
+        missing = self._inputs.width - len(self._input_DM)
+        if missing > 0:
+            self._input_DM = np.pad(self._input_DM, ((0, missing), (0, 0)))
+
+    def learn(self, target: float, weight: float) -> None:
+        if weight == 0.0:
+            return
+        place = self._num_rows % len(self._target_M)
+        self._input_DM[:, place] = self._inputs.values_D[: len(self._input_DM)]
+        self._target_M[place] = int(target)
+        self._weight_M[place] = weight
+        self._num_rows += 1
+
+    def grow(self) -> None:
+        self._num_known += 1
+
+    def state_dict(self) -> State:
+        self._fit_width()
+        size = min(self._num_rows, len(self._target_M))
+        return {
+            "num_known": self._num_known,
+            "num_rows": self._num_rows,
+            "inputs": self._input_DM[:, :size].copy(),
+            "targets": self._target_M[:size].copy(),
+            "row_weights": self._weight_M[:size].copy(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self._num_known = int(state["num_known"])
+        self._num_rows = int(state["num_rows"])
+        num_inputs, size = state["inputs"].shape
+        self._input_DM = np.zeros((num_inputs, len(self._target_M)), dtype=np.float32)
+        self._input_DM[:, :size] = state["inputs"]
+        self._target_M[:size] = state["targets"]
+        self._weight_M[:size] = state["row_weights"]
+
+    weights = state_dict
+    load_weights = load_state_dict
+
+
+@compiled
+def _vote(
+    value_D: NDArray[np.float32],
+    input_DM: NDArray[np.float32],
+    target_M: NDArray[np.int64],
+    weight_M: NDArray[np.float64],
+    size: int,
+    num_neighbors: int,
+    num_known: int,
+) -> NDArray[np.float64]:
+    square_M = np.zeros(size, dtype=np.float32)
+    for d in range(len(input_DM)):
+        value, stored_M = value_D[d], input_DM[d]
+        for m in range(size):
+            difference = stored_M[m] - value
+            square_M[m] += difference * difference
+    count = min(num_neighbors, size)
+    near_N = np.zeros(count, dtype=np.int64)
+    found = 0
+    for m in range(size):  # the nearest so far, in order; of equals the earlier stored
+        if found == count and square_M[m] >= square_M[near_N[count - 1]]:
+            continue
+        place = min(found, count - 1)
+        while place > 0 and square_M[near_N[place - 1]] > square_M[m]:
+            near_N[place] = near_N[place - 1]
+            place -= 1
+        near_N[place] = m
+        found = min(found + 1, count)
+    p_K = np.full(num_known, PSEUDO_VOTES)
+    if count > 0:
+        mean = 1e-9
+        for n in range(count):
+            mean += np.sqrt(square_M[near_N[n]]) / count
+        total = 0.0
+        for n in range(count):
+            total += 1.0 / (np.sqrt(square_M[near_N[n]]) + mean)
+        for n in range(count):
+            vote = count / total / (np.sqrt(square_M[near_N[n]]) + mean)
+            p_K[target_M[near_N[n]]] += vote * weight_M[near_N[n]]
+    p_K /= p_K.sum()
+    return p_K

@@ -1,0 +1,63 @@
+"""The labels that came before, as inputs: which were the last, and how often each came lately."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from daemon.learning.features.inputs import Dense
+from daemon.state import State
+
+HALF_LIVES = (4.0, 32.0)
+DECAY_H = 0.5 ** (1.0 / np.array(HALF_LIVES))
+# Labels beyond these have no inputs, so that the width of a pool with many labels stays bounded.
+MAX_LABELS = 32
+INPUTS_PER_LABEL = 4
+
+
+class LabelHistory:
+    """Of each of the first 32 labels: is it the last, is it the one before, and its share at half-lives of 4 and 32 rows.
+
+    `last_L` holds the last two labels, newest first, -1 where there was none; `share_CH` the shares. Where it is not
+    `enabled`, it stays empty and adds no input.
+
+    >>> history, context = LabelHistory(enabled=True), Dense()
+    >>> for label in (0, 1):
+    ...     history.learn(label, context)
+    >>> history.last_L.tolist(), history.share_CH.round(3).tolist()
+    ([1, 0], [[0.134, 0.021], [0.159, 0.021]])
+    """
+
+    def __init__(self, *, enabled: bool) -> None:
+        self._enabled = enabled
+        self.last_L = np.full(2, -1, dtype=np.int64)
+        self.share_CH = np.zeros((0, len(HALF_LIVES)))
+        self._start_C = np.zeros(0, dtype=np.int64)
+
+    def encode(self, context_D: np.ndarray[tuple[int], np.dtype[np.float32]]) -> None:
+        """Write the labels' inputs into those of the current row."""
+        for back, label in enumerate(self.last_L.tolist()):
+            if 0 <= label < len(self._start_C):
+                context_D[self._start_C[label] + back] = 1.0
+        for half_life in range(len(HALF_LIVES)):
+            context_D[self._start_C + (2 + half_life)] = self.share_CH[:, half_life]
+
+    def learn(self, label: int, context: Dense) -> None:
+        """Take a label in; a new one gets inputs at the end of `context`."""
+        if not self._enabled:
+            return
+        while len(self._start_C) <= min(label, MAX_LABELS - 1):
+            self._start_C = np.append(self._start_C, context.width)
+            self.share_CH = np.vstack([self.share_CH, np.zeros(len(HALF_LIVES))])
+            context.widen(context.width + INPUTS_PER_LABEL)
+        self.last_L[1], self.last_L[0] = self.last_L[0], label
+        self.share_CH *= DECAY_H
+        if label < MAX_LABELS:
+            self.share_CH[label] += 1.0 - DECAY_H
+
+    def state_dict(self) -> State:
+        return {"last": self.last_L.copy(), "shares": self.share_CH.copy(), "starts": self._start_C.copy()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.last_L = np.array(state["last"], dtype=np.int64)
+        self.share_CH = np.array(state["shares"], dtype=np.float64)
+        self._start_C = np.array(state["starts"], dtype=np.int64)

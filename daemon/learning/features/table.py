@@ -1,0 +1,265 @@
+"""Numbers and categories of a row, beside what came before: the features of the tabular default."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.errors import StateError
+from daemon.learning.batch import Batch
+from daemon.learning.experts.base import Extractor
+from daemon.learning.features import table_kernels as kernels
+from daemon.learning.features.inputs import Dense, Tokens
+from daemon.learning.features.label_history import LabelHistory
+from daemon.state import State
+
+# Categories of one column that get an input of their own; those after them share inputs by a code of random signs.
+ONE_HOT = 16
+CODE_WIDTH = 4
+# Beyond this a number is drawn in, so that no square overflows.
+LARGEST = 1e100
+PAIRS = 64
+TOKENS_PER_COLUMN = 2 + 4 * kernels.NUM_CHANGES
+
+
+@lru_cache(maxsize=1 << 16)
+def hash_text(text: str) -> int:
+    """64 bits of a name or category, the same in every process.
+
+    >>> hash_text("colour") == hash_text("colour"), hash_text("colour") == hash_text("color")
+    (True, False)
+    """
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+class TableFeatures(Extractor):
+    """Columns are discovered as they appear, up to `max_columns` (later ones are not read); a value is a number or a category.
+
+    The current row gives
+
+    - `current`, dense: of every numeric column its running z-score (clipped to ±5) and its rank in the column's last `window`
+      values; an input that marks a missing value, where one was ever missing; one input for each of a column's first 16
+      categories, and four signs by hash for all others.
+    - `context`, dense: z-scores; their change from the row before and from moving averages over 4, 16 and 64 rows, each over
+      its mean size; the last two labels and their shares at half-lives of 4 and 32 rows (see `LabelHistory`).
+    - `tiles`, `fine_tiles`, `context_tiles`: tokens by quantile of the same, with pairs of columns.
+
+    `earlier_rows=False` leaves the changes out, `label_history=False` the labels; with both off `context` and `context_tiles`
+    say no more than `current`. A missing column is neutral in all. A value 10⁴ deviations away counts as missing, until a
+    thousand in a row were so. Statistics take a row in `learn`, so predicting changes nothing.
+
+    Raises `ValueError` for NaN or infinity, naming the column, before anything of the micro-batch is taken in.
+
+    Memory: 16 bytes · `window` a column, and at most 16 categories a column.
+    """
+
+    def __init__(
+        self, *, label_history: bool = True, earlier_rows: bool = True, max_columns: int = 512, window: int = 1000
+    ) -> None:
+        self._max_columns = max_columns
+        self._window = window
+        self._earlier_rows = earlier_rows
+        self.has_label_history = label_history
+        self.has_context = label_history or earlier_rows
+        self.labels = LabelHistory(enabled=label_history)
+        self.current = Dense()
+        self.context = Dense()
+        self.tiles = Tokens()
+        self.fine_tiles = Tokens()
+        self.context_tiles = Tokens()
+        self._rows: Batch = Batch((), ())
+        self._row: Mapping[str, float | str] = {}
+        self._names: list[str] = []
+        self._index: dict[str, int] = {}
+        self._category_slot: dict[int, int] = {}
+        self._allocate(0)
+
+    def _allocate(self, num_columns: int) -> None:
+        """Arrays for `num_columns` columns, of which none has been seen."""
+        n = num_columns
+        self._stats_NS = np.zeros((n, kernels.NUM_STATS))
+        self._ring_NW = np.zeros((n, self._window))
+        self._sorted_NW = np.zeros((n, self._window))
+        self._size_N = np.zeros(n, dtype=np.int64)
+        self._next_N = np.zeros(n, dtype=np.int64)
+        self._slot_NS = np.full((n, 4), -1, dtype=np.int64)  # number, missing mark, changes, code of categories
+        self._num_categories_N = np.zeros(n, dtype=np.int64)
+        self._make_scratch()
+
+    def _make_scratch(self) -> None:
+        """What holds the current row: no part of the state."""
+        n = len(self._names)
+        self._key_N = np.array([hash_text(name) for name in self._names], dtype=np.uint64)
+        self._value_N = np.zeros(n)
+        self._bits_N = self._value_N.view(np.uint64)
+        self._kind_N = np.zeros(n, dtype=np.int64)
+        self._known_N = np.zeros(n, dtype=np.int64)
+        self._category_N = np.zeros(n, dtype=np.uint64)
+        self._z_N = np.zeros(n)
+        self._rank_N = np.zeros(n)
+        self._change_NC = np.zeros((n, kernels.NUM_CHANGES))
+        self._token_T = np.zeros(5 * n + PAIRS, dtype=np.uint64)
+        self._fine_token_T = np.zeros(5 * n + PAIRS, dtype=np.uint64)
+
+    def begin(self, batch: Batch) -> None:
+        for row in batch.features:
+            for name, value in row.items():
+                if not isinstance(value, str) and not math.isfinite(value):
+                    raise ValueError(f"column {name!r}: {value} is not a finite number; leave a missing value out of the row")
+        self._rows = batch
+
+    def encode(self, row: int) -> None:
+        self._row = self._rows.features[row]
+        self._read_row()
+        kernels.measure_row(
+            self._value_N, self._kind_N, self._stats_NS, self._sorted_NW, self._size_N,
+            self._z_N, self._rank_N, self._change_NC, self._known_N,
+        )  # fmt: skip
+        if not self._earlier_rows:
+            self._change_NC[:] = 0.0
+        kernels.dense_row(
+            self._known_N, self._z_N, self._rank_N, self._change_NC, self._slot_NS,
+            self.current.values_D, self.context.values_D,
+        )  # fmt: skip
+        self._encode_categories()
+        self.labels.encode(self.context.values_D)
+        self._encode_tiles()
+
+    def _read_row(self) -> None:
+        """The values of the current row by column; names not yet known are passed over."""
+        self._kind_N[:] = kernels.MISSING
+        for name, value in self._row.items():
+            column = self._index.get(name)
+            if column is None:
+                continue
+            if isinstance(value, str):
+                self._kind_N[column] = kernels.CATEGORY
+                self._category_N[column] = hash_text(f"{name}\0{value}")
+            else:
+                self._kind_N[column] = kernels.NUMBER
+                self._value_N[column] = min(LARGEST, max(-LARGEST, value)) + 0.0  # + 0.0: -0 and 0 are one value
+
+    def _encode_categories(self) -> None:
+        for column in np.flatnonzero(self._kind_N == kernels.CATEGORY):
+            category = int(self._category_N[column])
+            slot = self._category_slot.get(category, -1)
+            if slot >= 0:
+                self.current.values_D[slot] = 1.0
+            elif self._slot_NS[column, 3] >= 0:
+                for bit in range(CODE_WIDTH):
+                    self.current.values_D[self._slot_NS[column, 3] + bit] = 0.5 if category >> bit & 1 else -0.5
+
+    def _encode_tiles(self) -> None:
+        row = (self._key_N, self._category_N, self._bits_N, self._known_N, self._rank_N)
+        num_coarse = kernels.tile_row(*row, 8, 32, 6, PAIRS, self._token_T)
+        num_fine = kernels.tile_row(*row, 16, 64, 12, PAIRS, self._fine_token_T)
+        self.tiles.hashes_T = self._token_T[:num_coarse]
+        self.fine_tiles.hashes_T = self._fine_token_T[:num_fine]
+        if not self.has_context:
+            return
+        room = TOKENS_PER_COLUMN * len(self._names) + 2 + self.labels.share_CH.size
+        token_T = np.empty(room, dtype=np.uint64)
+        num_context = kernels.tile_context(
+            self._key_N, self._category_N, self._known_N, self._rank_N, self._change_NC,
+            self.labels.last_L, self.labels.share_CH, token_T,
+        )  # fmt: skip
+        self.context_tiles.hashes_T = token_T[:num_context]
+
+    def learn(self, target: float, weight: float) -> None:
+        if weight == 0.0:
+            return
+        self._discover()
+        kernels.learn_row(
+            self._value_N, self._kind_N, self._stats_NS, self._ring_NW, self._sorted_NW, self._size_N, self._next_N
+        )
+        self.labels.learn(int(target), self.context)
+
+    def _discover(self) -> None:
+        """Take in new columns, and inputs that the current row is the first to need."""
+        new = [name for name in self._row if name not in self._index][: self._max_columns - len(self._names)]
+        if new:
+            for name in new:
+                self._index[name] = len(self._names)
+                self._names.append(name)
+            self._grow(len(new))
+            self._read_row()
+        for column in np.flatnonzero(self._slot_NS[np.arange(len(self._names)), self._kind_slot()] < 0):
+            self._widen(int(column))
+        for column in np.flatnonzero(self._kind_N == kernels.CATEGORY):
+            self._add_category(int(column), int(self._category_N[column]))
+
+    def _kind_slot(self) -> NDArray[np.int64]:
+        """Which place of `_slot_NS` each column of the current row needs."""
+        return np.array([1, 0, 3], dtype=np.int64)[self._kind_N]
+
+    def _grow(self, num_new: int) -> None:
+        kept = {name: getattr(self, name) for name in ARRAYS}
+        self._allocate(len(self._names))
+        for name, array in kept.items():
+            getattr(self, name)[: len(array)] = array
+
+    def _widen(self, column: int) -> None:
+        """Give a column the inputs for the kind of its current value."""
+        kind = self._kind_N[column]
+        start = self.current.width
+        if kind == kernels.NUMBER:
+            self._slot_NS[column, 0] = start
+            self._slot_NS[column, 2] = self.context.width
+            self.current.widen(start + 2)
+            self.context.widen(self.context.width + 1 + kernels.NUM_CHANGES)
+        elif kind == kernels.MISSING:
+            self._slot_NS[column, 1] = start
+            self.current.widen(start + 1)
+
+    def _add_category(self, column: int, category: int) -> None:
+        if category in self._category_slot or self._slot_NS[column, 3] >= 0:
+            return
+        start = self.current.width
+        if self._num_categories_N[column] < ONE_HOT:
+            self._category_slot[category] = start
+            self._num_categories_N[column] += 1
+            self.current.widen(start + 1)
+        else:
+            self._slot_NS[column, 3] = start
+            self.current.widen(start + CODE_WIDTH)
+
+    def state_dict(self) -> State:
+        return {
+            "names": list(self._names),
+            "widths": [self.current.width, self.context.width],
+            "categories": np.array(list(self._category_slot), dtype=np.uint64).view(np.int64),
+            "category_slots": np.array(list(self._category_slot.values()), dtype=np.int64),
+            "labels": self.labels.state_dict(),
+        } | {name.strip("_"): getattr(self, name).copy() for name in ARRAYS if name != "_sorted_NW"}
+
+    def load_state_dict(self, state: State) -> None:
+        if state["ring_NW"].shape[1] != self._window:
+            raise StateError(f"the saved rank window has {state['ring_NW'].shape[1]} rows, this one {self._window}; set it so")
+        self._names = list(state["names"])
+        self._index = {name: column for column, name in enumerate(self._names)}
+        self._allocate(len(self._names))
+        for name in ARRAYS:
+            if name != "_sorted_NW":
+                setattr(self, name, np.array(state[name.strip("_")]))
+        for column, size in enumerate(self._size_N):
+            self._sorted_NW[column, :size] = np.sort(self._ring_NW[column, :size])
+        categories = np.array(state["categories"], dtype=np.int64).view(np.uint64)
+        self._category_slot = dict(zip(categories.tolist(), state["category_slots"].tolist(), strict=True))
+        self.current.values_D = np.zeros(state["widths"][0], dtype=np.float32)
+        self.context.values_D = np.zeros(state["widths"][1], dtype=np.float32)
+        self.labels.load_state_dict(state["labels"])
+
+    def weights(self) -> State:
+        return self.state_dict()
+
+    def load_weights(self, state: State) -> None:
+        self.load_state_dict(state)
+
+
+# What grows with the number of columns and is learned; the sorted windows follow from the rings.
+ARRAYS = ("_stats_NS", "_ring_NW", "_sorted_NW", "_size_N", "_next_N", "_slot_NS", "_num_categories_N")

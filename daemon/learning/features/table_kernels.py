@@ -1,0 +1,335 @@
+"""Compiled parts of `TableFeatures`: running statistics, ranks in a window, dense inputs and tokens of one row.
+
+N columns, W rows of the rank window. A column's statistics are one row of `stats_NS`, by the names below.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.learning.compiled import compiled
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# Columns of `stats_NS`.
+COUNT, MEAN, SQUARES, PREVIOUS, AVERAGE, SPREAD, OUTLIERS, NUM_STATS = 0, 1, 2, 3, 4, 7, 11, 12
+# Time constants of the moving averages, in rows: within an hour, a day and a week of hourly data.
+TAU_4, TAU_16, TAU_64 = 4.0, 16.0, 64.0
+NUM_CHANGES = 4
+Z_LIMIT = 5.0
+# A value so many standard deviations away is a fault of the sender: it counts as missing and stays out of the statistics,
+# until so many came in a row that the column must have changed its unit.
+OUTLIER_Z = 1e4
+OUTLIER_RUN = 1000
+SETTLED_ROWS = 30
+
+MISSING, NUMBER, CATEGORY = 0, 1, 2
+# A rank is uniform on 0…1; times √12 it has the variance of a z-score.
+UNIT_VARIANCE = 12.0**0.5
+
+
+@compiled
+def deviation(stats_S: Floats) -> float:
+    """Standard deviation of a column so far; 0 before the second value."""
+    if stats_S[COUNT] < 2.0:
+        return 0.0
+    scale: float = np.sqrt(stats_S[SQUARES] / stats_S[COUNT])
+    return scale
+
+
+@compiled
+def is_outlier(value: float, stats_S: Floats) -> bool:
+    """Whether a value is a fault of the sender, by the column's own statistics."""
+    if stats_S[COUNT] < SETTLED_ROWS:
+        return False
+    scale = np.sqrt(stats_S[SQUARES] / stats_S[COUNT]) + 1e-3 * abs(stats_S[MEAN]) + 1e-9
+    return bool(abs(value - stats_S[MEAN]) > OUTLIER_Z * scale)
+
+
+@compiled
+def standardized(value: float, stats_S: Floats) -> float:
+    """(value − mean) / deviation, clipped; 0 while the column has shown one value only."""
+    scale = deviation(stats_S)
+    if scale <= 1e-12 * abs(stats_S[MEAN]) or scale == 0.0:
+        return 0.0
+    z: float = (value - stats_S[MEAN]) / scale
+    return min(Z_LIMIT, max(-Z_LIMIT, z))
+
+
+@compiled
+def rank(value: float, sorted_W: Floats, size: int) -> float:
+    """Share of the window below `value`, ties half; .5 for an empty window.
+
+    >>> rank(2.0, np.array([1.0, 2.0, 3.0, 4.0]), 4)
+    0.375
+    """
+    if size == 0:
+        return 0.5
+    low = _num_below(value, sorted_W, size)
+    high = low
+    while high < size and sorted_W[high] == value and high < low + 8:
+        high += 1
+    if high == low + 8:  # many ties: bisect for their end
+        high = _num_below(np.nextafter(value, np.inf), sorted_W, size)
+    return 0.5 * (low + high) / size
+
+
+@compiled
+def _num_below(value: float, sorted_W: Floats, size: int) -> int:
+    low, high = 0, size
+    while low < high:
+        middle = (low + high) // 2
+        if sorted_W[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def measure_row(
+    value_N: Floats,
+    kind_N: Ints,
+    stats_NS: Floats,
+    sorted_NW: Floats,
+    size_N: Ints,
+    z_N: Floats,
+    rank_N: Floats,
+    change_NC: Floats,
+    known_N: Ints,
+) -> None:
+    """Fill z, rank and the four changes of every column; `known_N` is `kind_N` with outliers taken as missing."""
+    for n in range(len(value_N)):
+        known_N[n] = kind_N[n]
+        z_N[n] = 0.0
+        rank_N[n] = 0.5
+        change_NC[n, :] = 0.0
+        if kind_N[n] != NUMBER:
+            continue
+        if is_outlier(value_N[n], stats_NS[n]):
+            known_N[n] = MISSING
+            continue
+        z_N[n] = standardized(value_N[n], stats_NS[n])
+        rank_N[n] = rank(value_N[n], sorted_NW[n], size_N[n])
+        for c in range(NUM_CHANGES):
+            spread = stats_NS[n, SPREAD + c]
+            if spread > 0.0:
+                change = (z_N[n] - stats_NS[n, PREVIOUS + c]) / spread
+                change_NC[n, c] = min(Z_LIMIT, max(-Z_LIMIT, change))
+
+
+@compiled
+def learn_row(
+    value_N: Floats, kind_N: Ints, stats_NS: Floats, ring_NW: Floats, sorted_NW: Floats, size_N: Ints, next_N: Ints
+) -> None:
+    """Take a row into the statistics and rank windows of its numeric columns."""
+    window = ring_NW.shape[1]
+    for n in range(len(value_N)):
+        if kind_N[n] != NUMBER:
+            continue
+        value = value_N[n]
+        if is_outlier(value, stats_NS[n]):
+            stats_NS[n, OUTLIERS] += 1.0
+            if stats_NS[n, OUTLIERS] < OUTLIER_RUN:
+                continue
+            stats_NS[n, :] = 0.0
+            size_N[n] = 0
+            next_N[n] = 0
+        stats_NS[n, OUTLIERS] = 0.0
+        _learn_changes(value, stats_NS[n])
+        _learn_moments(value, stats_NS[n])
+        if size_N[n] == window:
+            _remove(ring_NW[n, next_N[n]], sorted_NW[n], window)
+            size_N[n] -= 1
+        _insert(value, sorted_NW[n], size_N[n])
+        size_N[n] += 1
+        ring_NW[n, next_N[n]] = value
+        next_N[n] = (next_N[n] + 1) % window
+
+
+@compiled
+def _learn_changes(value: float, stats_S: Floats) -> None:
+    z = standardized(value, stats_S)
+    count = stats_S[COUNT]
+    if count == 0.0:
+        return
+    for c in range(NUM_CHANGES):
+        change = abs(z - stats_S[PREVIOUS + c])
+        stats_S[SPREAD + c] += (change - stats_S[SPREAD + c]) / count
+    stats_S[PREVIOUS] = z
+    stats_S[AVERAGE] += (z - stats_S[AVERAGE]) / TAU_4
+    stats_S[AVERAGE + 1] += (z - stats_S[AVERAGE + 1]) / TAU_16
+    stats_S[AVERAGE + 2] += (z - stats_S[AVERAGE + 2]) / TAU_64
+
+
+@compiled
+def _learn_moments(value: float, stats_S: Floats) -> None:
+    """Welford's update; once settled, with the value drawn in to five deviations, so that no single one rules."""
+    if stats_S[COUNT] >= SETTLED_ROWS:
+        scale = deviation(stats_S)
+        reach = Z_LIMIT * scale if scale > 0.0 else abs(value - stats_S[MEAN])
+        value = min(stats_S[MEAN] + reach, max(stats_S[MEAN] - reach, value))
+    stats_S[COUNT] += 1.0
+    delta = value - stats_S[MEAN]
+    stats_S[MEAN] += delta / stats_S[COUNT]
+    stats_S[SQUARES] += delta * (value - stats_S[MEAN])
+
+
+@compiled
+def _remove(value: float, sorted_W: Floats, size: int) -> None:
+    place = _num_below(value, sorted_W, size)
+    for i in range(place, size - 1):
+        sorted_W[i] = sorted_W[i + 1]
+
+
+@compiled
+def _insert(value: float, sorted_W: Floats, size: int) -> None:
+    place = _num_below(value, sorted_W, size)
+    for i in range(size, place, -1):
+        sorted_W[i] = sorted_W[i - 1]
+    sorted_W[place] = value
+
+
+@compiled
+def mix_bits(key: int, value: int) -> np.uint64:
+    """64 random bits of a pair of integers: the finalizer of SplitMix64 (Steele, Lea and Flood 2014) over their sum."""
+    bits = np.uint64(key) + np.uint64(value) * np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+@compiled
+def _bin(share: float, num_bins: int, shift: float) -> int:
+    return int(share * num_bins + shift)
+
+
+@compiled
+def tile_row(
+    key_N: NDArray[np.uint64],
+    category_N: NDArray[np.uint64],
+    bits_N: NDArray[np.uint64],
+    known_N: Ints,
+    rank_N: Floats,
+    coarse: int,
+    fine: int,
+    pair_bins: int,
+    num_pairs: int,
+    token_T: NDArray[np.uint64],
+) -> int:
+    """Tokens of one row by quantile tiles; returns how many.
+
+    A number gives four tiles (`coarse` and `fine` bins of its rank, each also shifted by half) and its exact value; a
+    category or a missing value gives one token. Pairs of columns, the nearest in order first, give one each.
+    """
+    num_columns = len(key_N)
+    t = 0
+    code_N = np.zeros(num_columns, dtype=np.uint64)
+    for n in range(num_columns):
+        key = key_N[n]
+        if known_N[n] == NUMBER:
+            u = rank_N[n]
+            token_T[t] = mix_bits(key, 1000 + _bin(u, coarse, 0.0))
+            token_T[t + 1] = mix_bits(key, 2000 + _bin(u, coarse, 0.5))
+            token_T[t + 2] = mix_bits(key, 3000 + _bin(u, fine, 0.0))
+            token_T[t + 3] = mix_bits(key, 4000 + _bin(u, fine, 0.5))
+            token_T[t + 4] = mix_bits(key + np.uint64(1), bits_N[n])
+            t += 5
+            code_N[n] = np.uint64(min(pair_bins - 1, _bin(u, pair_bins, 0.0)))
+        elif known_N[n] == CATEGORY:
+            token_T[t] = category_N[n]
+            code_N[n] = category_N[n]
+            t += 1
+        else:
+            token_T[t] = mix_bits(key, 5000)
+            code_N[n] = np.uint64(5000)
+            t += 1
+    made = 0
+    for distance in range(1, num_columns // 2 + 1):
+        for n in range(num_columns):
+            other = (n + distance) % num_columns
+            if made == num_pairs or (2 * distance == num_columns and n >= distance):
+                break
+            low, high = min(n, other), max(n, other)
+            token_T[t] = mix_bits(mix_bits(key_N[low], code_N[low]) + key_N[high], code_N[high])
+            t += 1
+            made += 1
+    return t
+
+
+@compiled
+def tile_context(
+    key_N: NDArray[np.uint64],
+    category_N: NDArray[np.uint64],
+    known_N: Ints,
+    rank_N: Floats,
+    change_NC: Floats,
+    label_L: Ints,
+    share_CL: Floats,
+    token_T: NDArray[np.uint64],
+) -> int:
+    """Tokens of one row beside the rows and labels before it; returns how many.
+
+    Ranks, changes of each column (squashed to bins), the last labels, and pairs of a column with its change or the label.
+    """
+    t = 0
+    last, before = label_L[0], label_L[1]
+    for n in range(len(key_N)):
+        key = key_N[n]
+        if known_N[n] == CATEGORY:
+            token_T[t] = category_N[n]
+            token_T[t + 1] = mix_bits(category_N[n], 6000 + last)
+            t += 2
+        if known_N[n] != NUMBER:
+            continue
+        u = rank_N[n]
+        token_T[t] = mix_bits(key, 1000 + _bin(u, 8, 0.0))
+        token_T[t + 1] = mix_bits(key, 3000 + _bin(u, 32, 0.0))
+        t += 2
+        sixth = _bin(u, 6, 0.0)
+        for c in range(NUM_CHANGES):
+            share = 0.5 + 0.5 * change_NC[n, c] / (1.0 + abs(change_NC[n, c]))
+            change_key = key + np.uint64(10 + c)
+            token_T[t] = mix_bits(change_key, 7000 + _bin(share, 8, 0.0))
+            token_T[t + 1] = mix_bits(change_key, 8000 + _bin(share, 24, 0.0))
+            token_T[t + 2] = mix_bits(change_key, 9000 + 16 * _bin(share, 6, 0.0) + sixth)
+            t += 3
+            if last >= 0:
+                token_T[t] = mix_bits(change_key, 10000 + 16 * last + _bin(share, 6, 0.0))
+                t += 1
+    if last >= 0:
+        token_T[t] = mix_bits(11, last)
+        token_T[t + 1] = mix_bits(12, 1000 * last + before)
+        t += 2
+        for c in range(share_CL.shape[0]):
+            for h in range(share_CL.shape[1]):
+                token_T[t] = mix_bits(13 + h, 100 * c + _bin(share_CL[c, h], 8, 0.5))
+                t += 1
+    return t
+
+
+@compiled
+def dense_row(
+    known_N: Ints,
+    z_N: Floats,
+    rank_N: Floats,
+    change_NC: Floats,
+    slot_NS: Ints,
+    current_D: NDArray[np.float32],
+    context_D: NDArray[np.float32],
+) -> None:
+    """Dense inputs of one row. `slot_NS` holds, a column, where its number, its missing mark and its changes stand, or -1."""
+    current_D[:] = 0.0
+    context_D[:] = 0.0
+    for n in range(len(known_N)):
+        if known_N[n] == NUMBER and slot_NS[n, 0] >= 0:
+            current_D[slot_NS[n, 0]] = z_N[n]
+            current_D[slot_NS[n, 0] + 1] = (rank_N[n] - 0.5) * UNIT_VARIANCE
+            place = slot_NS[n, 2]
+            context_D[place] = z_N[n]
+            for c in range(NUM_CHANGES):
+                context_D[place + 1 + c] = change_NC[n, c]
+        elif known_N[n] == MISSING and slot_NS[n, 1] >= 0:
+            current_D[slot_NS[n, 1]] = 1.0

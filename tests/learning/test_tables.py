@@ -1,0 +1,157 @@
+"""The pool for tables: the contract of every expert in it, odd columns, bounded memory, and real streams."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import tracemalloc
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from river import datasets
+
+from daemon.learning.batch import Batch
+from daemon.learning.features.table import TableFeatures
+from daemon.learning.mixer import Mixer
+from daemon.learning.models.mixture import Mixture
+from daemon.learning.tables import MAX_TOTAL, table_experts
+from tests.contracts.expert_checks import CHECKS, Case, Pool, assert_same_state
+
+ELEC2 = Path(__file__).parents[2].parent / "shared" / "data" / "elec2.csv.gz"
+
+Row = dict[str, float | str]
+
+
+def odd_rows(num_rows: int) -> tuple[list[Row], list[int]]:
+    """Numbers, categories of which some come once, a column that turns from numbers to text, one that comes late, holes."""
+    random = np.random.default_rng(7)
+    rows: list[Row] = []
+    targets = []
+    for i in range(num_rows):
+        x = float(random.normal())
+        row: Row = {"x": x, "colour": ["red", "green", "blue"][int(random.integers(3))], "id": f"row {i}", "constant": 1.0}
+        if i % 3:
+            row["hole"] = float(random.integers(4))
+        if i > num_rows // 3:
+            row["late"] = 1e3 * x
+        row["mixed"] = "none" if i % 7 == 0 else float(i % 5)
+        rows.append(row)
+        targets.append(int(x > 0) + (row["colour"] == "blue"))
+    first_of = list(dict.fromkeys(targets))
+    return rows, [first_of.index(target) for target in targets]
+
+
+def make_pool(*, label_history: bool = True, earlier_rows: bool = True) -> Pool:
+    features = TableFeatures(label_history=label_history, earlier_rows=earlier_rows)
+    return [features], table_experts(features, seed=3)
+
+
+def make_mixture(*, label_history: bool = True, earlier_rows: bool = True, max_columns: int = 512) -> Mixture:
+    features = TableFeatures(label_history=label_history, earlier_rows=earlier_rows, max_columns=max_columns)
+    experts = table_experts(features, seed=0)
+    mixer = Mixer(num_experts=len(experts), max_total=MAX_TOTAL)
+    return Mixture(extractors={"table": features}, experts=experts, mixer=mixer)
+
+
+def as_batch(rows: Sequence[Row]) -> Batch:
+    return Batch([""] * len(rows), rows)
+
+
+def accuracy(model: Mixture, rows: Iterable[tuple[Row, object]]) -> float:
+    """Test-then-train, in micro-batches of 64; labels by first occurrence."""
+    inputs, labels = zip(*rows, strict=True)
+    first_of: dict[object, int] = {}
+    target_B = np.array([float(first_of.setdefault(label, len(first_of))) for label in labels])
+    correct = 0
+    for start in range(0, len(inputs), 64):
+        part_B = target_B[start : start + 64]
+        output_BC = model.learn(as_batch(inputs[start : start + 64]), part_B, np.ones(len(part_B)))
+        correct += int((output_BC.argmax(axis=1) == part_B).sum())
+    return correct / len(inputs)
+
+
+ROWS, TARGETS = odd_rows(60)
+CASES = (
+    Case("all", make_pool, as_batch(ROWS), np.array(TARGETS, dtype=np.float64)),
+    Case("current only", lambda: make_pool(label_history=False, earlier_rows=False), as_batch(ROWS), np.array(TARGETS) * 1.0),
+    Case("no columns", make_pool, as_batch([{} for _ in ROWS]), np.array(TARGETS, dtype=np.float64)),
+    Case("ten labels", make_pool, as_batch(ROWS), np.array([min(i, i % 10) for i in range(60)], dtype=np.float64)),
+)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_contract(case: Case, check: Callable[[Case], None]) -> None:
+    check(case)
+
+
+def test_no_cut_of_the_stream_changes_a_bit() -> None:
+    one_by_one, whole = make_mixture(), make_mixture()
+    target_B = np.array(TARGETS, dtype=np.float64)
+    whole.learn(as_batch(ROWS), target_B, np.ones(60))
+    for i in range(60):
+        one_by_one.learn(as_batch(ROWS[i : i + 1]), target_B[i : i + 1], np.ones(1))
+    assert_same_state(one_by_one.state_dict(), whole.state_dict())
+
+
+def test_rows_of_weight_zero_leave_the_state_as_if_they_had_not_come() -> None:
+    with_them, without = make_mixture(), make_mixture()
+    weight_B = np.array([float(i % 3 > 0) for i in range(60)])
+    kept = np.flatnonzero(weight_B)
+    target_B = np.array(TARGETS, dtype=np.float64)
+    with_them.learn(as_batch(ROWS), target_B, weight_B)
+    without.learn(as_batch([ROWS[i] for i in kept]), target_B[kept], np.ones(len(kept)))
+    one, two = with_them.state_dict(), without.state_dict()
+    for part in ("extractors", "experts", "mixer"):
+        assert_same_state(one[part], two[part])
+
+
+def test_memory_stays_bounded_with_a_category_that_never_repeats_and_ever_new_columns() -> None:
+    model = make_mixture(max_columns=16)
+
+    def feed(start: int, stop: int) -> int:
+        rows: list[Row] = [
+            {"user": f"user {i}", f"column {i % 50}": float(i % 13), "x": float(i % 7)} for i in range(start, stop)
+        ]
+        model.learn(as_batch(rows), np.array([float(i % 2) for i in range(start, stop)]), np.ones(stop - start))
+        return sum(model.state_bytes().values())
+
+    feed(0, 2100)  # fills every bounded store: 16 columns, 2,000 rows of replay
+    full = feed(2100, 2200)
+    tracemalloc.start()
+    assert feed(2200, 2400) == full
+    assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_is_refused_before_anything_is_learned(bad: float) -> None:
+    model, witness = make_mixture(), make_mixture()
+    with pytest.raises(ValueError, match="'x'"):
+        model.learn(as_batch([{"x": 1.0}, {"x": bad}]), np.zeros(2), np.ones(2))
+    assert_same_state(model.state_dict(), witness.state_dict())
+
+
+def test_absurd_values_do_not_blind_a_column_for_good() -> None:
+    bananas = [(dict(x), y) for x, y in islice(datasets.Bananas(), 1500)]
+    model = make_mixture()
+    accuracy(model, bananas[:1000])
+    model.learn(as_batch([{"1": 1e30, "2": -1e30}] * 200), np.array([float(i % 2) for i in range(200)]), np.ones(200))
+    assert model.is_finite()
+    assert accuracy(model, bananas[1000:]) > 0.85
+
+
+def test_bananas_from_the_first_row() -> None:
+    assert accuracy(make_mixture(), islice(datasets.Bananas(), 1500)) > 0.86
+
+
+@pytest.mark.skipif(not ELEC2.exists(), reason="the Elec2 stream is not beside this checkout")
+@pytest.mark.parametrize(("label_history", "floor"), [(True, 0.95), (False, 0.93)])
+def test_elec2_is_far_above_repeating_the_last_label(*, label_history: bool, floor: float) -> None:
+    with gzip.open(ELEC2, "rt") as file:
+        rows = list(islice(csv.DictReader(file), 1500))
+    numbers = [({name: float(value) for name, value in row.items() if name != "up"}, row["up"]) for row in rows]
+    assert accuracy(make_mixture(label_history=label_history), numbers) > floor
