@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from daemon.errors import StateError
+from daemon.learning.schedules import Schedule, constant, cosine, linear_warmup
+
+
+def test_every_step_of_the_multipliers() -> None:
+    assert [constant(step) for step in range(3)] == [1.0, 1.0, 1.0]
+    assert [linear_warmup(step, num_warmup_steps=4) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    assert [linear_warmup(step, num_warmup_steps=0) for step in range(2)] == [1.0, 1.0]
+    expected = [1.0, 0.8535533905932737, 0.5, 0.14644660940672627, 0.0, 0.0]
+    assert [cosine(step, num_steps=4, floor=0.0) for step in range(6)] == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("decay", "expected"),
+    [
+        ("constant", [1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]),
+        ("cosine", [1.0, 2.0, 2.0, 1.75, 1.25, 1.0, 1.0]),
+    ],
+)
+def test_every_step_of_a_schedule(decay: Literal["constant", "cosine"], expected: list[float]) -> None:
+    schedule = Schedule(learning_rate=2.0, num_warmup_steps=2, decay=decay, num_decay_steps=3, floor=0.5)
+    assert [schedule.rate(step) for step in range(7)] == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize("decay", ["constant", "cosine"])
+def test_re_warming_starts_the_course_again(decay: Literal["constant", "cosine"]) -> None:
+    schedule = Schedule(learning_rate=2.0, num_warmup_steps=2, decay=decay, num_decay_steps=3, floor=0.5)
+    first = [schedule.rate(step) for step in range(7)]
+    for _ in range(10):
+        schedule.advance()
+    schedule.rewarm()
+    assert [schedule.rate(step) for step in range(10, 17)] == first
+
+
+def test_a_new_base_rate_counts_from_the_next_step() -> None:
+    schedule = Schedule(learning_rate=1.0)
+    schedule.set_rate(0.5)
+    assert schedule.rate(schedule.step) == 0.5
+
+
+def test_reload_goes_on() -> None:
+    first = Schedule(learning_rate=1.0, num_warmup_steps=4)
+    for _ in range(3):
+        first.advance()
+    first.rewarm()
+    first.set_rate(0.25)
+    first.advance()
+    second = Schedule(learning_rate=1.0, num_warmup_steps=4)
+    second.load_state_dict(first.state_dict())
+    assert second.state_dict() == {"learning_rate": 0.25, "step": 4, "rewarmed_at": 3}
+    assert second.rate(second.step) == first.rate(first.step) == 0.125
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_rate_that_is_no_rate_is_refused(rate: float) -> None:
+    with pytest.raises(ValueError, match="must be positive and finite"):
+        Schedule(learning_rate=rate)
+
+
+def test_a_state_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(StateError, match="use the checkpoint before it"):
+        Schedule(learning_rate=1.0).load_state_dict({"learning_rate": 1.0, "step": 3})
+
+
+def test_lengths_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="num_decay_steps=0 >= 1"):
+        Schedule(learning_rate=1.0, num_decay_steps=0)
