@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from daemon.errors import StateError
@@ -28,6 +29,23 @@ def sha256_of(document: Any) -> str:
     True
     """
     return hashlib.sha256(canonical(document)).hexdigest()
+
+
+def seal(document: Mapping[str, Any]) -> bytes:
+    """A file that tells by itself whether it is what was written: the canonical form with its own "sha256" in it."""
+    return canonical({**document, "sha256": sha256_of(document)}) + b"\n"
+
+
+def unseal(data: bytes) -> dict[str, Any]:
+    """What was sealed; raises `ValueError` where even one bit of `data` is not as `seal` made it.
+
+    >>> unseal(seal({"step": 3}))
+    {'step': 3}
+    """
+    document = json.loads(data)
+    if not isinstance(document, dict) or document.pop("sha256", None) != sha256_of(document) or seal(document) != data:
+        raise ValueError("it is not what was written")
+    return document
 
 
 def checked(value: Any, path: tuple[str, ...]) -> JSON:

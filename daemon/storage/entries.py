@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.errors import LedgerError
-from daemon.storage.canonical import canonical, checked, sha256_of
+from daemon.storage.canonical import canonical, checked, seal, unseal
 
 FORMAT = 1
 GENESIS = "0" * 64
@@ -50,8 +50,7 @@ def encode(n: int, kind: str, body: dict[str, Any], *, previous: str) -> tuple[b
 
 def encode_header(first: int, *, previous: str) -> bytes:
     """The first line of a segment: what its entries go on from, so that it can be read without those before."""
-    header = {"chain": previous, "first": first, "format": FORMAT}
-    return canonical({**header, "sha256": sha256_of(header)}) + b"\n"
+    return seal({"chain": previous, "first": first, "format": FORMAT})
 
 
 def read_header(path: Path) -> tuple[int, str, int]:
@@ -59,12 +58,9 @@ def read_header(path: Path) -> tuple[int, str, int]:
     with path.open("rb") as file:
         line = file.readline(1024)
     try:
-        header = json.loads(line)
-        written = header.pop("sha256")
-    except (ValueError, KeyError, AttributeError, TypeError):
-        header, written = None, ""
-    if sha256_of(header) != written or line != canonical({**header, "sha256": written}) + b"\n":
-        raise LedgerError(f"{path}, line 1: the header is damaged; restore the segment from a copy")
+        header = unseal(line)
+    except ValueError as error:
+        raise LedgerError(f"{path}, line 1: the header is damaged ({error}); restore the segment from a copy") from error
     if header["format"] != FORMAT:
         raise LedgerError(f"{path}, line 1: format {header['format']}, this build reads {FORMAT}; use the build that wrote it")
     if header["first"] != int(path.stem):

@@ -118,6 +118,9 @@ def _split(state: State) -> tuple[dict[str, NDArray[Any]], State]:
     """Path -> array, and the state without them (dictionaries that held only arrays are gone, empty ones stay)."""
     arrays: dict[str, NDArray[Any]] = {}
 
+    if not isinstance(state, dict):
+        raise StateError(f"{type(state).__name__} is not a state; use a dictionary")
+
     def walk(node: Mapping[Any, Any], path: tuple[str, ...]) -> State:
         tree: State = {}
         for key, leaf in node.items():

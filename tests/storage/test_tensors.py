@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import safetensors
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -102,12 +102,14 @@ def test_every_dtype_comes_back(tmp_path: Path, dtype: str) -> None:
     assert_same(read_state(tmp_path, "x"), {"a": array})
 
 
+@settings(deadline=None)
 @given(number=st.floats(allow_nan=False, allow_infinity=False))
 def test_floats_in_json_are_exact(number: float) -> None:
     (copied,) = host_copy({"n": [number]})["n"]
     assert np.float64(copied).tobytes() == np.float64(number).tobytes()
 
 
+@settings(deadline=None)
 @given(array=hnp.arrays(dtype=st.sampled_from(DTYPES), shape=hnp.array_shapes(min_dims=0, min_side=0)))
 def test_digest_is_the_same_after_a_round_trip(tmp_path_factory: pytest.TempPathFactory, array: Any) -> None:
     folder = tmp_path_factory.mktemp("state")
