@@ -48,6 +48,20 @@ class Input:
     features: Mapping[str, float | str] = field(default_factory=dict)
 
 
+def features_of(values: Mapping[str, float | str | bool | None]) -> dict[str, float | str]:
+    """The features that JSON values stand for, as the stream's decoder reads them: otherwise the model would meet other
+    inputs in questions than it learned from.
+
+    >>> features_of({"age": 7.0, "colour": "red", "is_new": True, "size": None})
+    {'age': 7.0, 'colour': 'red', 'is_new': 'true'}
+    """
+    return {
+        name: ("true" if value else "false") if isinstance(value, bool) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
 @final
 class Labelled(TypedDict):
     """Classification: the label with the highest score, and the score of each label."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from daemon.serving.answerer import Answer, Answerer, Input
+from daemon.serving.answerer import Answer, Answerer, Input, features_of
 from daemon.serving.errors import RequestError
 from daemon.serving.store import Served
 from daemon.serving.tensors import Tensor, column, encode
@@ -45,7 +45,7 @@ class OutputTensor:
 
 
 _decoder = msgspec.json.Decoder(InferRequest)
-_features_decoder = msgspec.json.Decoder(dict[str, float | str | None])
+_features_decoder = msgspec.json.Decoder(dict[str, float | str | bool | None])
 
 
 def parse_infer(body: bytes, *, header_length: str | None) -> tuple[InferRequest, list[Input]]:
@@ -111,8 +111,7 @@ def _rows(columns: dict[str, list[str] | list[float]]) -> list[Input]:
             parsed = _features_decoder.decode(features)
         except msgspec.DecodeError as error:
             raise RequestError(f"row {row} of input 'features' is not an object of numbers and strings: {error}") from error
-        values = {name: value for name, value in parsed.items() if value is not None}
-        rows.append(Input(text, values | {name: column[row] for name, column in columns.items()}))
+        rows.append(Input(text, features_of(parsed) | {name: column[row] for name, column in columns.items()}))
     return rows
 
 

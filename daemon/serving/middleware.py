@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
@@ -47,6 +48,11 @@ class Observe:
                 await self._app(scope, receive, watch)
             except ClientDisconnect:
                 status = _CLIENT_LEFT
+            except asyncio.CancelledError:
+                # Only a server that leaves cancels requests, and this is the end of one: there is nobody to raise it to.
+                if not status:
+                    text = "the server stopped before it had an answer; ask another one"
+                    await json_response({"error": text}, status=503, headers={"Retry-After": "1"})(scope, receive, watch)
             except Exception:
                 # The last place that can tell the client anything, whatever went wrong.
                 error_id = uuid.uuid4().hex

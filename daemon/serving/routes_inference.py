@@ -24,7 +24,12 @@ def inference_routes(service: Service) -> list[Route]:
         if name != service.model_name:
             raise UnknownError(f"there is no model {name!r}; there is {service.model_name!r}")
         version = request.path_params.get("version")
-        return None if version is None else int(version)
+        if version is None:
+            return None
+        # Versions are plain integers, so that no path leads anywhere else; 18 digits fit 64 bits.
+        if not version.isascii() or not version.isdigit() or len(version) > 18:
+            raise UnknownError(f"there is no version {version[:20]!r}; a version is a number, such as 7")
+        return int(version)
 
     async def server(request: Request) -> Response:
         return json_response({"name": "learnd", "version": installed_version("learnd"), "extensions": ["binary_tensor_data"]})
@@ -72,7 +77,7 @@ def inference_routes(service: Service) -> list[Route]:
         return Response(body, headers=headers, media_type="application/octet-stream")
 
     routes = [Route("/v2", server), Route("/v2/health/live", live), Route("/v2/health/ready", ready)]
-    for path in ("/v2/models/{name}", "/v2/models/{name}/versions/{version:int}"):
+    for path in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         routes += [
             Route(path, model),
             Route(f"{path}/ready", model_ready),

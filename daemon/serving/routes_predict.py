@@ -7,16 +7,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from daemon.serving.answerer import Input
+from daemon.serving.answerer import Input, features_of
 from daemon.serving.errors import RequestError
 from daemon.serving.service import Service, json_response, snapshot_headers
 
 
 class Instance(msgspec.Struct, forbid_unknown_fields=True):
-    """One row to answer. A feature that is null is a missing value."""
+    """One row to answer. A feature that is null is a missing value, a boolean is a category."""
 
     text: str | None = None
-    features: dict[str, float | str | None] | None = None
+    features: dict[str, float | str | bool | None] | None = None
 
 
 class Body(Instance, forbid_unknown_fields=True):
@@ -54,8 +54,7 @@ def parse_predict(body: bytes) -> list[Input]:
 def _input(row: int, instance: Instance) -> Input:
     if instance.text is None and instance.features is None:
         raise RequestError(f'instance {row}: it has neither "text" nor "features"')
-    features = {name: value for name, value in (instance.features or {}).items() if value is not None}
-    return Input(instance.text or "", features)
+    return Input(instance.text or "", features_of(instance.features or {}))
 
 
 def predict_routes(service: Service) -> list[Route]:

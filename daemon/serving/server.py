@@ -25,6 +25,8 @@ from daemon.serving.watcher import Watcher
 _log = logging.getLogger(__name__)
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# What a thread that waits for nothing takes to leave, many times over; one inside a model's call may take any time.
+_THREADS_S = 1.0
 
 
 class _Uvicorn(uvicorn.Server):
@@ -78,7 +80,7 @@ class Server:
                 "raise the one or lower the other"
             )
         access = choose_access(host=host, token=token)
-        self._host, self._drain_s, self._grace_s = host, drain_s, grace_s
+        self._host, self._drain_s = host, drain_s
         store = Store(snapshots=snapshots, load=load, telemetry=telemetry, num_older=num_older)
         self._watcher = Watcher(
             snapshots=snapshots, store=store, telemetry=telemetry, poll_interval_s=poll_interval_s, retry_s=retry_s
@@ -128,9 +130,9 @@ class Server:
             _log.warning("left at once; requests that were being answered got no answer")
         finally:
             self._socket.close()
-            # All that was admitted is answered or given up by now, so there is nothing to wait for but the threads' last step.
-            self._watcher.stop(wait_s=self._grace_s if is_orderly else 0)
-            self._batcher.close(wait_s=self._grace_s if is_orderly else 0)
+            # All that was admitted is answered or given up by now, and neither thread keeps the process alive.
+            self._watcher.stop(wait_s=_THREADS_S if is_orderly else 0)
+            self._batcher.close(wait_s=_THREADS_S if is_orderly else 0)
         return is_orderly
 
     def stop(self) -> None:

@@ -17,8 +17,6 @@ from daemon.serving.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 
-_WARM_UP = Input(text="warm up")
-
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Served:
@@ -52,8 +50,9 @@ class Store:
             snapshot = self._snapshots.open(version)
             answerer = self._load(snapshot)
             # A real answer, alone and in a batch: the first client must neither pay for lazy set-up nor find a broken model.
+            warm_up = Input(text="warm up" if "text" in answerer.reads else "")
             for num_rows in (1, 2):
-                answer_all(answerer, [_WARM_UP] * num_rows)
+                answer_all(answerer, [warm_up] * num_rows)
         manifest = snapshot.manifest
         return Served(version, snapshot.digest, answerer, manifest["published_s"], manifest["arrivals"])
 

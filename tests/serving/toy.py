@@ -63,18 +63,28 @@ class ToySnapshots:
             raise SnapshotError(f"{path}: torn; delete it")
         return ToySnapshot(version, digest, manifest, path)
 
-    def publish(self, version: int, *, weights: Sequence[float] | None = None, arrivals: Sequence[float] = ()) -> None:
+    def publish(
+        self,
+        version: int,
+        *,
+        weights: Sequence[float] | None = None,
+        arrivals: Sequence[float] = (),
+        torn: bool = False,
+    ) -> None:
         path = self.folder / str(version)
         path.mkdir()
         np.save(path / "weights.npy", np.array([version] if weights is None else weights, dtype=np.float64))
         digest = hashlib.sha256((path / "weights.npy").read_bytes()).hexdigest()
         manifest = {"version": version, "digest": digest, "published_s": 1000.0 + version, "arrivals": list(arrivals)}
         (path / "snapshot.json").write_text(json.dumps(manifest))
+        if torn:
+            self.tear(version)
         self.point(version)
 
     def tear(self, version: int) -> None:
         file = self.folder / str(version) / "weights.npy"
-        file.write_bytes(file.read_bytes()[:-1] + b"?")
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
 
     def point(self, version: int) -> None:
         temporary = self.folder / "current.tmp"
