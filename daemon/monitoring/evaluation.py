@@ -165,6 +165,10 @@ class Evaluation:
         """The model's figures by slice (name, value); values past the cap are together under "other"."""
         return self._slices.since_start()
 
+    def target_counts(self) -> list[int]:
+        """Rows by class index; empty for regression."""
+        return self._metrics.target_counts()
+
     def summary(self) -> dict[str, float | None]:
         """The model's figures as a snapshot carries them."""
         return self.since_start()

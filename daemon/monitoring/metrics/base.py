@@ -41,6 +41,10 @@ class Metrics(ABC):
     def window(self) -> Figures:
         """The figures over the last rows; costs time in the size of the window, so ask about once a second, not every row."""
 
+    def target_counts(self) -> list[int]:
+        """Rows by class index; empty where there are no classes."""
+        return []
+
     @abstractmethod
     def state_dict(self) -> State: ...
 

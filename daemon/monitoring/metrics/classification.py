@@ -57,6 +57,9 @@ class ClassificationMetrics(Metrics):
             recent.update(*row)
         return recent.figures()
 
+    def target_counts(self) -> list[int]:
+        return self._tally.target_counts()
+
     def state_dict(self) -> State:
         targets, answers, probabilities = zip(*self._window, strict=True) if self._window else ((), (), ())
         return {

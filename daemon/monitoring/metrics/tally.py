@@ -79,6 +79,10 @@ class Tally:
             "log_loss": self._loss / n if n and self.probabilistic else None,
         }
 
+    def target_counts(self) -> list[int]:
+        """Rows by class index."""
+        return list(self._targets_C)
+
     def _macro_f1(self) -> float | None:
         scores = [
             2 * hits / (targets + answers)

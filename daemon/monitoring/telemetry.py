@@ -1,0 +1,237 @@
+"""What Prometheus scrapes from a trainer."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from daemon.monitoring.evaluation import Alarm, Evaluation
+from daemon.monitoring.health import Health
+from daemon.monitoring.score_gauges import ScoreGauges
+
+# Figures of a window cost about a millisecond to count, so they are brought up to date this often.
+REFRESH_S: Final = 1.0
+
+# Labels with a series of their own: more make scrapes large and dashboards unreadable.
+MAX_LABELS: Final = 50
+
+# From the smallest folder on a fast disk to large models on a slow one.
+_WRITE_BUCKETS_S: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+
+
+class Telemetry:
+    """The trainer's series, with one small method for each thing that can happen.
+
+    >>> registry = CollectorRegistry()
+    >>> telemetry = Telemetry(registry=registry, health=Health(caught_up_records=10, stuck_after_s=60.0), build={})
+    >>> telemetry.dead_letter("decode")
+    >>> registry.get_sample_value("learnd_records_total", {"outcome": "dead_letter"})
+    1.0
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: CollectorRegistry,
+        health: Health,
+        build: Mapping[str, str],
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`build` says what runs here: version, torch, python."""
+        self.health = health
+        self.paused = False
+        """Whether learning waits because the ledger cannot be written."""
+        self._clock, self._shown_s = clock, -math.inf
+        self._evaluation: Evaluation | None = None
+        self._labels: Sequence[str] = ()
+        self._nonfinite_steps = 0.0
+        self._scores = ScoreGauges(registry=registry, max_labels=MAX_LABELS)
+        self._wall_clock = wall_clock
+        self._make_flow(registry)
+        self._make_learning(registry)
+        self._make_keeping(registry)
+        Info("learnd_build", "What runs here.", registry=registry).info(dict(build))
+        Gauge("learnd_start_timestamp_seconds", "When this process began.", registry=registry).set(wall_clock())
+        self._registry = registry
+
+    def _make_flow(self, registry: CollectorRegistry) -> None:
+        self._records = Counter("learnd_records", "Records by what became of them.", ["outcome"], registry=registry)
+        for outcome in ("learned", "dead_letter", "tombstone", "late"):
+            self._records.labels(outcome)
+        self._dead_letters = Counter("learnd_dead_letters", "Dead letters by stage.", ["stage"], registry=registry)
+        self._lag_records = Gauge(
+            "learnd_consumer_lag_records", "Offsets between the position and the end.", ["partition"], registry=registry
+        )
+        self._lag_seconds = Gauge(
+            "learnd_consumer_lag_seconds",
+            "Age of the newest record learned where there are later ones, else 0.",
+            ["partition"],
+            registry=registry,
+        )
+        self._positions = Gauge("learnd_position", "Offset to be read next.", ["partition"], registry=registry)
+        self._rebuilds = Counter(
+            "learnd_source_rebuilds", "Times the connection to the source was built anew.", registry=registry
+        )
+        self._gaps = Counter("learnd_gaps_skipped", "Retention gaps passed over.", registry=registry)
+        self._gap_records = Counter("learnd_gap_records_skipped", "Offsets lost in retention gaps.", registry=registry)
+        facts = Gauge("learnd_health", "live, ready, caught_up and learning: 1 where it holds.", ["fact"], registry=registry)
+        for fact in self.health.facts():
+            facts.labels(fact).set_function(partial(self._fact, fact))
+
+    def _fact(self, fact: str) -> float:
+        return float(self.health.facts()[fact])
+
+    def _make_learning(self, registry: CollectorRegistry) -> None:
+        self._steps = Counter("learnd_steps", "Steps carried out by this process.", registry=registry)
+        self._nonfinite = Counter("learnd_nonfinite_steps", "Steps left out because they were not finite.", registry=registry)
+        self._alarms = Counter(
+            "learnd_drift_alarms", "Drift alarms by detector and direction.", ["detector", "direction"], registry=registry
+        )
+        # Key of the model's stats -> gauge.
+        self._stats = {
+            "loss": Gauge("learnd_loss", "Training loss of the newest step.", registry=registry),
+            "learning_rate": Gauge("learnd_learning_rate", "Learning rate of the newest step.", registry=registry),
+            "grad_norm": Gauge("learnd_gradient_norm", "Norm of the gradient of the newest step.", registry=registry),
+            "replay_rows": Gauge("learnd_replay_rows", "Rows in the replay buffer.", registry=registry),
+            "slow_steps": Gauge(
+                "learnd_slow_steps", "Steps of the slow part since the start of the stream.", registry=registry
+            ),
+        }
+        self._state_bytes = Gauge("learnd_state_bytes", "Memory of the state by part.", ["part"], registry=registry)
+        self._device = Gauge("learnd_device_memory_bytes", "Memory of the accelerator.", ["kind"], registry=registry)
+
+    def _make_keeping(self, registry: CollectorRegistry) -> None:
+        self._paused = Gauge(
+            "learnd_ledger_paused", "1 while the ledger cannot be written and learning waits.", registry=registry
+        )
+        self._checkpoint_s = Histogram(
+            "learnd_checkpoint_duration_seconds", "Time to write a checkpoint.", buckets=_WRITE_BUCKETS_S, registry=registry
+        )
+        self._checkpoint_at = Gauge(
+            "learnd_last_checkpoint_timestamp_seconds", "When this process last checkpointed; 0 for never.", registry=registry
+        )
+        self._checkpoint_failures = Counter("learnd_checkpoint_failures", "Checkpoints that failed.", registry=registry)
+        self._publish_s = Histogram(
+            "learnd_publish_duration_seconds", "Time to write a snapshot.", buckets=_WRITE_BUCKETS_S, registry=registry
+        )
+        self._snapshot_version = Gauge("learnd_snapshot_version", "Version of the newest snapshot.", registry=registry)
+        self._snapshot_at = Gauge(
+            "learnd_last_snapshot_timestamp_seconds", "When this process last published; 0 for never.", registry=registry
+        )
+        self._gate = Counter("learnd_gate_decisions", "Decisions on publishing by outcome.", ["outcome"], registry=registry)
+
+    def records(self, outcome: str, count: int = 1) -> None:
+        """`count` records became `outcome`: learned, dead_letter, tombstone or late."""
+        self._records.labels(outcome).inc(count)
+
+    def dead_letter(self, stage: str) -> None:
+        """One record could not be used; `stage` says where that showed."""
+        self.records("dead_letter")
+        self._dead_letters.labels(stage).inc()
+
+    def step(self, *, learned: int, stats: Mapping[str, float], evaluation: Evaluation, labels: Sequence[str] = ()) -> None:
+        """A step taught `learned` rows; `stats` are the model's, `labels` names the classes by index."""
+        self.health.stepped()
+        self._steps.inc()
+        self.records("learned", learned)
+        for name, gauge in self._stats.items():
+            if name in stats:
+                gauge.set(stats[name])
+        nonfinite = stats.get("nonfinite_steps", 0.0)
+        self._nonfinite.inc(max(0.0, nonfinite - self._nonfinite_steps))
+        self._nonfinite_steps = nonfinite
+        self._evaluation, self._labels = evaluation, labels
+        self._show_scores()
+
+    def alarms(self, alarms: Iterable[Alarm]) -> None:
+        """Detectors raised these."""
+        for alarm in alarms:
+            self._alarms.labels(alarm.detector, "worse" if alarm.worse else "better").inc()
+
+    def turn(
+        self, *, lag: Mapping[int, int], positions: Mapping[int, int], newest_s: Mapping[int, float] | None = None
+    ) -> None:
+        """The loop went round once. By partition: lag in offsets, the offset to be read next, and the time of the newest
+        record learned in seconds since the epoch."""
+        self.health.turned(lag_records=sum(lag.values()))
+        for partition, records in lag.items():
+            self._lag_records.labels(partition).set(records)
+            if records == 0:
+                self._lag_seconds.labels(partition).set(0.0)
+            elif newest_s is not None and partition in newest_s:
+                self._lag_seconds.labels(partition).set(max(0.0, self._wall_clock() - newest_s[partition]))
+        for partition, offset in positions.items():
+            self._positions.labels(partition).set(offset)
+        self._show_scores()
+
+    def _show_scores(self) -> None:
+        now = self._clock()
+        if self._evaluation is not None and now - self._shown_s >= REFRESH_S:
+            self._scores.show(self._evaluation, labels=self._labels)
+            self._shown_s = now
+
+    def skipped(self, num_records: int) -> None:
+        """Retention left a gap of `num_records` offsets and it was passed over."""
+        self._gaps.inc()
+        self._gap_records.inc(num_records)
+
+    def source_rebuilt(self) -> None:
+        """The connection to the source was built anew."""
+        self._rebuilds.inc()
+
+    def ledger_paused(self, paused: bool) -> None:
+        """Learning waits because the ledger cannot be written, or goes on."""
+        self.paused = paused
+        self.health.paused(paused)
+        self._paused.set(paused)
+
+    def checkpoint(self, *, seconds: float, at_s: float) -> None:
+        """A checkpoint took `seconds` and stands since `at_s`."""
+        self._checkpoint_s.observe(seconds)
+        self._checkpoint_at.set(at_s)
+
+    def checkpoint_failed(self) -> None:
+        """A checkpoint could not be written; learning goes on."""
+        self._checkpoint_failures.inc()
+
+    def published(self, *, version: int, seconds: float, at_s: float) -> None:
+        """Snapshot `version` took `seconds` and can answer since `at_s`."""
+        self.gate("published")
+        self._publish_s.observe(seconds)
+        self._snapshot_version.set(version)
+        self._snapshot_at.set(at_s)
+
+    def gate(self, outcome: str) -> None:
+        """What became of a wish to publish: "published", "failed", or the reason for which the gate held it."""
+        self._gate.labels(outcome).inc()
+
+    def state_bytes(self, parts: Mapping[str, int]) -> None:
+        """Memory of the state by part."""
+        for part, size in parts.items():
+            self._state_bytes.labels(part).set(size)
+
+    def device_memory(self, *, used_bytes: int, total_bytes: int) -> None:
+        """Memory of the accelerator."""
+        self._device.labels("used").set(used_bytes)
+        self._device.labels("total").set(total_bytes)
+
+    def watch_disk(self, folder: Path) -> None:
+        """Show from now on, at every scrape, how full the disk under `folder` is; NaN where that cannot be told."""
+        for kind, field in (("free", "free"), ("size", "total")):
+            gauge = Gauge(f"learnd_disk_{kind}_bytes", f"Disk under the storage folder: {kind}.", registry=self._registry)
+            gauge.set_function(partial(_disk_bytes, folder, field))
+
+
+def _disk_bytes(folder: Path, field: str) -> float:
+    try:
+        return float(getattr(shutil.disk_usage(folder), field))
+    except OSError:
+        return math.nan
