@@ -155,6 +155,7 @@ class Server:
         if self._num_stops > 1:
             self._main.cancel()
         else:
+            _log.info("stopping: unready, then no new connection after %g s; a second signal leaves at once", self._drain_s)
             self._loop.call_later(self._drain_s, setattr, self._uvicorn, "should_exit", True)
 
     @contextlib.contextmanager

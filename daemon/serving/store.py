@@ -73,8 +73,9 @@ class Store:
         Raises `UnknownError` where there is none (or none that can be loaded) and `OverloadedError` where as many others as
         are kept in memory are being loaded already.
         """
-        if self.current is not None and self.current.version == version:
-            return self.current
+        served = self.current  # read once: another thread swaps it
+        if served is not None and served.version == version:
+            return served
         if version not in self._older:
             self._start_loading(version)
         self._older.move_to_end(version)

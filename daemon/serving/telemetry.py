@@ -59,7 +59,8 @@ class Telemetry:
 
     def observe_freshness(self, arrivals_s: Sequence[float], *, now_s: float) -> None:
         """Count the records that came to be at `arrivals_s` (seconds since the epoch) as being in the answers since `now_s`."""
-        ages_s = [now_s - arrival_s for arrival_s in arrivals_s]
+        # A producer's clock may run ahead of ours, and a histogram's sum must never fall.
+        ages_s = [max(0.0, now_s - arrival_s) for arrival_s in arrivals_s]
         for age_s in ages_s:
             self.freshness.observe(age_s)
         if ages_s:

@@ -62,11 +62,12 @@ class Watcher:
     def poll(self) -> None:
         """Look at the pointer once, and follow it where it moved."""
         try:
-            wanted = self._snapshots.current()
+            self._follow(self._snapshots.current())
         except Exception as error:
             # Answers must go on, whatever became of the folder.
-            self._warn_once(f"the snapshot pointer cannot be read ({error}); what is served stays")
-            return
+            self._warn_once(f"the snapshot folder cannot be read ({type(error).__name__}: {error}); what is served stays")
+
+    def _follow(self, wanted: int | None) -> None:
         if self._newest is None:
             # What was published before this server came up is not news: its records waited for the server, not for learning.
             self._newest = wanted or 0

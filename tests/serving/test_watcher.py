@@ -157,7 +157,7 @@ def test_a_pointer_that_cannot_be_read_leaves_what_is_served(bench: Bench, caplo
     for _ in range(2):
         bench.watcher.poll()
     assert bench.version == 1
-    assert caplog.text.count("the snapshot pointer cannot be read") == 1
+    assert caplog.text.count("the snapshot folder cannot be read") == 1
     bench.snapshots.point(1)
     bench.snapshots.publish(2)
     bench.watcher.poll()
