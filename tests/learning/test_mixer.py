@@ -1,0 +1,95 @@
+"""The mixer's arithmetic by hand, its bounds, and what it learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from daemon.errors import StateError
+from daemon.learning.mixer import Mixer
+from tests.contracts.expert_checks import assert_same_state
+
+P_EK = np.array([[0.8, 0.2], [0.5, 0.5]])
+
+
+def mixer(**changes: float) -> Mixer:
+    settings = {"max_total": 1.0, "share_rate": 0.5, "share": 0.0} | changes
+    return Mixer(num_experts=2, rates=(0.1,), **settings)
+
+
+def test_one_step_by_hand() -> None:
+    mix = mixer()
+    # The mixer: √.4 : √.1 = 2 : 1. A third of the share each: (2/3 + .8 + .5) / 3.
+    np.testing.assert_allclose(mix.mix(P_EK), [59 / 90, 31 / 90], rtol=1e-12)
+    mix.learn(0, 1.0)
+    # d/dw_0 = -ln .8 + 2/3 ln .8 + 1/3 ln .2 = -ln 4 / 3, d/dw_1 = 0; then half of what is over 1 off each.
+    step = 0.1 * np.log(4.0) / 3
+    state = mix.state_dict()
+    np.testing.assert_allclose(state["mixers"], [[0.5 + step / 2, 0.5 - step / 2]], rtol=1e-12)
+    share = np.sqrt([2 / 3, 0.8, 0.5])
+    np.testing.assert_allclose(state["share"], share / share.sum(), rtol=1e-12)
+
+
+def test_weight_two_doubles_the_step() -> None:
+    steps = []
+    for weight in (1.0, 2.0):
+        mix = mixer(max_total=5.0, share_rate=0.5)
+        mix.mix(P_EK)
+        mix.learn(1, weight)
+        state = mix.state_dict()
+        steps.append((state["mixers"] - 0.5, np.log(state["share"][1] / state["share"][2])))
+    np.testing.assert_allclose(steps[1][0], 2 * steps[0][0], rtol=1e-12)
+    np.testing.assert_allclose(steps[1][1], 2 * steps[0][1], rtol=1e-12)
+
+
+def test_weights_stay_inside_their_bounds_whatever_comes() -> None:
+    mix = Mixer(num_experts=4, rates=(0.001, 0.004, 0.5), max_total=1.2)
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        p_EK = rng.dirichlet(np.full(3, 0.05), size=4) + 1e-300
+        mixed_K = mix.mix(p_EK)
+        assert abs(mixed_K.sum() - 1.0) < 1e-12
+        mix.learn(int(rng.integers(3)), 1.0)
+        state = mix.state_dict()
+        assert state["mixers"].min() >= 0.0
+        assert state["mixers"].sum(axis=1).max() <= 1.2 + 1e-12
+        assert abs(state["share"].sum() - 1.0) < 1e-12
+        assert state["share"].min() >= 0.001 / 7 * (1 - 1e-12)
+
+
+def test_the_projection_is_the_nearest_point() -> None:
+    """A step that pushes both over the bound is cut back by as much each; one that is far behind ends at 0."""
+    mix = Mixer(num_experts=3, rates=(10.0,), max_total=1.0)
+    mix.mix(np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9]]))
+    mix.learn(0, 1.0)
+    np.testing.assert_allclose(mix.state_dict()["mixers"], [[0.5, 0.5, 0.0]], atol=1e-12)
+
+
+def test_the_better_expert_is_found_again_after_a_change() -> None:
+    mix = Mixer(num_experts=2)
+    right_then_wrong = np.array([[0.9, 0.1], [0.1, 0.9]])
+    for target in (0, 1):
+        for _ in range(200):
+            mix.mix(right_then_wrong)
+            mix.learn(target, 1.0)
+        assert mix.mix(right_then_wrong)[target] > 0.85
+
+
+def test_it_goes_on_identically_after_a_reload() -> None:
+    one, two = Mixer(num_experts=3), Mixer(num_experts=3)
+    rng = np.random.default_rng(1)
+    rows = rng.dirichlet(np.ones(4), size=(100, 3))
+    for p_EK in rows[:50]:
+        one.mix(p_EK)
+        one.learn(0, 1.0)
+    two.load_state_dict(one.state_dict())
+    for p_EK in rows[50:]:
+        for mix in (one, two):
+            mix.mix(p_EK)
+            mix.learn(2, 0.7)
+    assert_same_state(one.state_dict(), two.state_dict())
+
+
+def test_a_pool_of_another_size_is_refused() -> None:
+    with pytest.raises(StateError, match="the pool of experts differs"):
+        Mixer(num_experts=3).load_state_dict(Mixer(num_experts=2).state_dict())
