@@ -47,8 +47,9 @@ class RowSource(Source):
         if identity is not None:
             self._check_identity(identity)
         ends = self.ends()
+        start = "earliest" if positions else self._start  # a file without a position beside others that have one is new
         for partition, reader in enumerate(self._readers):
-            first = ends[partition] if self._start == "latest" else 0
+            first = ends[partition] if start == "latest" else 0
             position = positions.get(partition, first)
             reader.open(position)
             self._buffers.add(partition, position=position)

@@ -22,9 +22,10 @@ class Source(ABC):
     def open(self, positions: Mapping[int, int], *, identity: Mapping[str, object] | None = None) -> None:
         """Start to read.
 
-        `positions` maps partition -> next offset; partitions that it does not name start by the source's own first-start
-        policy ("earliest" or "latest"). `identity` is what `identity()` returned when the positions were saved; a source
-        that is not the same one raises `ReplacedError`.
+        `positions` maps partition -> next offset; with no positions at all, partitions start by the source's own
+        first-start policy ("earliest" or "latest"); beside others, a partition without one is new and starts at its
+        beginning. `identity` is what `identity()` returned when the positions were saved; a source that is not the same one
+        raises `ReplacedError`.
         """
 
     @abstractmethod

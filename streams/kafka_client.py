@@ -1,0 +1,167 @@
+"""Connections to Kafka: how they are secured, and what went wrong when there is none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError, for_code
+
+from streams.errors import SourceError
+
+BOOTSTRAP_TIMEOUT_MS = 10_000
+# The default lets a client sleep 17 s more after the broker is back (30 s at most); with this it is back within 2.
+_RECONNECT_BACKOFF_MAX_MS = 1000
+_UNKNOWN_TOPIC, _TOPIC_DENIED = 3, 29
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSecurity:
+    """How to reach a secured cluster. Passwords never show in a repr."""
+
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-256"
+    username: str = ""
+    password: str = field(default="", repr=False)
+    cafile: str = ""
+    certfile: str = ""
+    keyfile: str = ""
+    key_password: str = field(default="", repr=False)
+    check_hostname: bool = True
+
+    def __post_init__(self) -> None:
+        if self.protocol.startswith("SASL") and not (self.username and self.password):
+            raise ValueError(f"{self.protocol} needs a user name and a password; give both, or another protocol")
+        for file in (self.cafile, self.certfile, self.keyfile):
+            if file and not Path(file).is_file():
+                raise ValueError(f"{file}: no such file; correct the path of the certificate or key")
+
+    def options(self) -> dict[str, Any]:
+        """Settings for kafka-python's clients."""
+        options: dict[str, Any] = {"security_protocol": self.protocol}
+        if self.protocol.startswith("SASL"):
+            options |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password,
+            }
+        if self.protocol.endswith("SSL"):
+            options |= {
+                "ssl_check_hostname": self.check_hostname,
+                "ssl_cafile": self.cafile or None,
+                "ssl_certfile": self.certfile or None,
+                "ssl_keyfile": self.keyfile or None,
+                "ssl_password": self.key_password or None,
+            }
+        return options
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What the cluster says of a topic. `id` is "" where the brokers are older than topic ids (before 2.8)."""
+
+    name: str
+    id: str
+    partitions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaCluster:
+    """Makes clients of one cluster. Each method raises `SourceError` with the cause when the cluster cannot be reached."""
+
+    bootstrap_servers: str
+    security: KafkaSecurity
+
+    def consumer(self, *, timeout_ms: int = BOOTSTRAP_TIMEOUT_MS, **options: Any) -> KafkaConsumer:
+        with self._connecting():
+            consumer = KafkaConsumer(**self._options(timeout_ms), **options)
+        _never_create_topics(consumer._cluster)
+        return consumer
+
+    def producer(self, **options: Any) -> KafkaProducer:
+        with self._connecting():
+            producer = KafkaProducer(**self._options(BOOTSTRAP_TIMEOUT_MS), **options)
+        _never_create_topics(producer._metadata)
+        return producer
+
+    def topic(self, name: str, *, timeout_ms: int = BOOTSTRAP_TIMEOUT_MS) -> Topic:
+        """Ask for a topic without creating it; raises `SourceError` where it is missing or may not be seen."""
+        with self._connecting():
+            admin = KafkaAdminClient(**self._options(timeout_ms), request_timeout_ms=timeout_ms)
+            try:
+                found = admin.describe_topics([name])[0]
+            finally:
+                admin.close()
+        code = found["error_code"]
+        if code == _UNKNOWN_TOPIC:
+            raise MissingTopicError(
+                f'there is no topic "{name}" on {self.bootstrap_servers}; create it (kafka-topics.sh --create), or correct '
+                "the name"
+            )
+        if code == _TOPIC_DENIED:
+            raise SourceError(
+                f'topic "{name}" on {self.bootstrap_servers} may not be seen by {self.security.username or "this client"}; '
+                "grant the rights DESCRIBE and READ (or WRITE) on it"
+            )
+        if code:
+            raise UnreachableError(
+                f'topic "{name}" on {self.bootstrap_servers}: {for_code(code).__name__}; look at the brokers'
+            )
+        partitions = sorted(partition["partition_index"] for partition in found["partitions"])
+        return Topic(name, str(found["topic_id"] or ""), tuple(partitions))
+
+    def _options(self, timeout_ms: int) -> dict[str, Any]:
+        return {
+            "bootstrap_servers": self.bootstrap_servers.split(","),
+            "bootstrap_timeout_ms": timeout_ms,
+            "reconnect_backoff_max_ms": _RECONNECT_BACKOFF_MAX_MS,
+            **self.security.options(),
+        }
+
+    @contextmanager
+    def _connecting(self) -> Iterator[None]:
+        with _last_words() as heard:
+            try:
+                yield
+            except (KafkaError, OSError, ValueError) as error:
+                cause = f" ({heard[-1]})" if heard else ""
+                raise UnreachableError(
+                    f"Kafka at {self.bootstrap_servers} cannot be reached by {self.security.protocol}: {error}{cause}; "
+                    "check address, protocol, user and certificates, and that the broker runs"
+                ) from error
+
+
+class UnreachableError(SourceError):
+    """The cluster does not answer, or not as this client asks; it may well do so later."""
+
+
+class MissingTopicError(SourceError):
+    """The topic does not exist."""
+
+
+def _never_create_topics(cluster: Any) -> None:
+    # The clients' own setting of this name has no effect in kafka-python 3.0: they pass it on to no metadata request.
+    cluster.config["allow_auto_create_topics"] = False
+
+
+@contextmanager
+def _last_words() -> Iterator[list[str]]:
+    """What kafka-python logs meanwhile: the cause of a failed connection stands nowhere else."""
+    heard: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    listener = Listener(level=logging.WARNING)
+    logger = logging.getLogger("kafka")
+    logger.addHandler(listener)
+    try:
+        yield heard
+    finally:
+        logger.removeHandler(listener)

@@ -1,0 +1,274 @@
+"""The thread that reads a topic into buffers, through outages, gaps and stalls."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import (
+    CorruptRecordError,
+    KafkaError,
+    LogTruncationError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+    UnsupportedCodecError,
+)
+
+from streams.buffers import Buffers
+from streams.errors import GapError, ReplacedError, SourceError
+from streams.kafka_client import BOOTSTRAP_TIMEOUT_MS, KafkaCluster, Topic, UnreachableError
+from streams.record import Record, Run
+
+logger = logging.getLogger(__name__)
+
+# Records that are appended show up within milliseconds whatever these are; they only bound how long `close` waits and how
+# soon a paused partition goes on.
+_IDLE_POLL_MS = 200
+_PAUSED_POLL_MS = 20
+_ASK_TIMEOUT_MS = 5000
+# How often the topic is looked up, to find new partitions and a topic made anew.
+_LOOK_UP_INTERVAL_S = 5.0
+# Nothing is read meanwhile, so a broker that comes back is not kept waiting long.
+_LOOK_UP_TIMEOUT_MS = 2000
+
+CONSUMER_OPTIONS: dict[str, Any] = {
+    "enable_auto_commit": False,  # the default commits what was not learned
+    "auto_offset_reset": "none",  # the default skips to the end in silence
+    "isolation_level": "read_committed",  # aborted transactions are no examples
+    "check_crcs": True,
+    "max_poll_records": 500,
+    "fetch_max_bytes": 8 * 1024 * 1024,  # memory; a single larger record still comes whole
+    "max_partition_fetch_bytes": 1024 * 1024,
+}
+
+
+class KafkaReader:
+    """Fills `buffers` from `topic` until they are closed; `run` is the body of the reading thread.
+
+    `all_partitions` says that partitions which are added to the topic are read too, from their beginning.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: KafkaCluster,
+        topic: Topic,
+        all_partitions: bool,
+        buffers: Buffers,
+        on_gap: Literal["stop", "skip"],
+        stall_timeout_s: float,
+    ) -> None:
+        self._cluster, self._topic, self._all_partitions = cluster, topic, all_partitions
+        self._buffers, self._on_gap, self._stall_timeout_s = buffers, on_gap, stall_timeout_s
+        self._partitions: list[TopicPartition] = []
+        self._consumer = self._make_consumer()
+        self._moved_at = time.monotonic()
+        self._looked_up_at = time.monotonic()
+        self._in_outage = False
+        self.rebuilds = 0
+        """How often the consumer had to be built anew because it stood still."""
+
+    def start_positions(self, partitions: Sequence[int], start: Literal["earliest", "latest"]) -> dict[int, int]:
+        ends = [TopicPartition(self._topic.name, partition) for partition in partitions]
+        ask = self._consumer.beginning_offsets if start == "earliest" else self._consumer.end_offsets
+        try:
+            return {tp.partition: offset for tp, offset in ask(ends, timeout_ms=_ASK_TIMEOUT_MS).items()}
+        except KafkaError as error:
+            raise self._explain(error) from error
+
+    def assign(self, positions: Mapping[int, int]) -> None:
+        """Read these partitions too, from these positions on."""
+        for partition, position in sorted(positions.items()):
+            self._buffers.add(partition, position=position)
+            self._partitions.append(TopicPartition(self._topic.name, partition))
+        self._consumer.assign(self._partitions)
+        for partition, position in positions.items():
+            self._consumer.seek(TopicPartition(self._topic.name, partition), position)
+
+    def run(self) -> None:
+        try:
+            while not self._buffers.closed:
+                self._turn()
+        except SourceError as error:
+            self._buffers.fail(error)
+        except KafkaError as error:
+            self._buffers.fail(self._explain(error))
+        except Exception as error:  # the loop must hear of a bug here, not wait for records for ever
+            self._buffers.fail(SourceError(f"{self._topic.name}: reading failed: {error!r}"))
+            raise
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False, timeout_ms=_ASK_TIMEOUT_MS)
+
+    def _turn(self) -> None:
+        timeout_ms = self._pace()
+        try:
+            fetched = self._consumer.poll(timeout_ms=timeout_ms)
+        except OffsetOutOfRangeError as error:
+            for tp in error.args[0]:
+                self._resolve_out_of_range(tp)
+            return
+        self._check_same_topic(self._consumer._cluster.topic_id(self._topic.name))
+        if fetched:
+            self._deliver(fetched)
+        else:
+            self._pass_holes()
+        self._note_ends()
+        now = time.monotonic()
+        if now - self._looked_up_at > _LOOK_UP_INTERVAL_S:
+            self._look_up()
+        if now - self._moved_at > self._stall_timeout_s:
+            self._check_stall()
+
+    def _pace(self) -> int:
+        """Pause full partitions, resume the others; returns how long to poll."""
+        self._buffers.demand.clear()
+        full = [tp for tp in self._partitions if self._buffers.full(tp.partition)]
+        self._consumer.pause(*full)
+        self._consumer.resume(*(tp for tp in self._partitions if tp not in full))
+        # kafka-python 3.0 takes up again what it had parked of a paused partition only if this is None; a batch that was read
+        # to its end, which counts as false, would hold up the parked ones for ever.
+        if not self._consumer._fetcher._next_partition_records:
+            self._consumer._fetcher._next_partition_records = None
+        if not full:
+            return _IDLE_POLL_MS
+        if len(full) < len(self._partitions):
+            return _PAUSED_POLL_MS
+        self._moved_at = time.monotonic()  # standing still on purpose
+        self._buffers.demand.wait(_IDLE_POLL_MS / 1000)
+        return 0
+
+    def _deliver(self, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        for tp, messages in fetched.items():
+            records = [
+                Record(m.topic, m.partition, m.offset, m.value, m.key, tuple(m.headers), max(0, m.timestamp or 0) / 1000)
+                for m in messages
+            ]
+            self._buffers.put(tp.partition, records, read_to=records[-1].offset + 1)
+        self._moved()
+
+    def _pass_holes(self) -> None:
+        """Nothing came, so where the consumer stands beyond the last record there are only markers and aborted records."""
+        for tp in self._partitions:
+            position = self._consumer.position(tp, timeout_ms=0)
+            if position is not None and position > self._buffers.read_to(tp.partition):
+                self._buffers.put(tp.partition, [], read_to=position)
+                self._moved()
+
+    def _note_ends(self) -> None:
+        for tp in self._partitions:
+            end = self._consumer.highwater(tp)
+            if end is not None:
+                self._buffers.set_end(tp.partition, end)
+
+    def _resolve_out_of_range(self, tp: TopicPartition) -> None:
+        position = self._buffers.read_to(tp.partition)
+        first = self._consumer.beginning_offsets([tp], timeout_ms=_ASK_TIMEOUT_MS)[tp]
+        end = self._consumer.end_offsets([tp], timeout_ms=_ASK_TIMEOUT_MS)[tp]
+        if position > end:
+            raise ReplacedError(
+                f"{tp.topic}[{tp.partition}]: position {position} lies beyond the end {end}; the topic was made anew or its "
+                "log truncated. Restore the topic, or start a new folder"
+            )
+        if position >= first:
+            return  # retention or a change of leader was under way; the next poll tells
+        if self._on_gap == "stop":
+            raise GapError(tp.topic, tp.partition, position=position, first=first)
+        logger.warning("%s[%d]: records %d to %d are gone, skipped", tp.topic, tp.partition, position, first - 1)
+        self._buffers.skip(Run(tp.partition, position, first))
+        self._consumer.seek(tp, first)
+        self._moved()
+
+    def _look_up(self) -> None:
+        self._looked_up_at = time.monotonic()
+        try:
+            topic = self._cluster.topic(self._topic.name, timeout_ms=_LOOK_UP_TIMEOUT_MS)
+        except UnreachableError as error:
+            self._note_outage(error)
+            return
+        self._note_back()
+        self._check_same_topic(topic.id)
+        known = {tp.partition for tp in self._partitions}
+        new = [partition for partition in topic.partitions if partition not in known] if self._all_partitions else []
+        if new:
+            logger.info("%s: new partitions %s, read from their beginning", topic.name, new)
+            self.assign(self.start_positions(new, "earliest"))
+
+    def _check_same_topic(self, topic_id: object) -> None:
+        if topic_id and self._topic.id and str(topic_id) != self._topic.id:
+            raise ReplacedError(
+                f"{self._topic.name}: the topic was deleted and made anew while it was read (id {self._topic.id}, now "
+                f"{topic_id}); its offsets mean other records now. Start a new folder"
+            )
+
+    def _check_stall(self) -> None:
+        """Nothing moved for a while: that is right if there is nothing to read; otherwise the consumer is stuck or cut off."""
+        self._moved_at = time.monotonic()
+        try:
+            ends = self._consumer.end_offsets(self._partitions, timeout_ms=_ASK_TIMEOUT_MS)
+        except KafkaError:
+            ends = None
+        if ends is not None and all(
+            self._buffers.read_to(tp.partition) >= end or self._buffers.full(tp.partition) for tp, end in ends.items()
+        ):
+            return
+        try:
+            consumer = self._make_consumer()
+        except UnreachableError as error:
+            self._note_outage(error)
+            return
+        self.rebuilds += 1
+        logger.warning(
+            "%s: no record came for %s s though there are some; the consumer was built anew",
+            self._topic.name,
+            self._stall_timeout_s,
+        )
+        self._consumer.close(autocommit=False, timeout_ms=0)
+        self._consumer = consumer
+        self._consumer.assign(self._partitions)
+        for tp in self._partitions:
+            self._consumer.seek(tp, self._buffers.read_to(tp.partition))
+
+    def _make_consumer(self) -> KafkaConsumer:
+        return self._cluster.consumer(
+            timeout_ms=_LOOK_UP_TIMEOUT_MS if self._partitions else BOOTSTRAP_TIMEOUT_MS, **CONSUMER_OPTIONS
+        )
+
+    def _moved(self) -> None:
+        self._moved_at = time.monotonic()
+        self._note_back()
+
+    def _note_back(self) -> None:
+        if self._in_outage:
+            logger.info("%s: the brokers answer again, reading goes on", self._topic.name)
+            self._in_outage = False
+
+    def _note_outage(self, error: SourceError) -> None:
+        if not self._in_outage:
+            logger.warning("%s; reading goes on by itself when it answers", error)
+        self._in_outage = True
+
+    def _explain(self, error: KafkaError) -> SourceError:
+        name = self._topic.name
+        at = ", ".join(f"{p}: {o}" for p, o in self._buffers.positions().items())
+        if isinstance(error, LogTruncationError):
+            return ReplacedError(
+                f"{name}: {error}; the topic was made anew or its log truncated. Restore the topic, or start a new folder"
+            )
+        if isinstance(error, TopicAuthorizationFailedError):
+            return SourceError(f"{name}: {error}; grant this client the right READ on the topic")
+        if isinstance(error, UnsupportedCodecError):
+            return SourceError(
+                f"{name}: {error} (positions {at}); install the codec: pip install kafka-python[lz4,snappy,zstd]"
+            )
+        if isinstance(error, CorruptRecordError):
+            return SourceError(
+                f"{name}: {error} (positions {at}); restore the record from a replica, or delete the records up to it "
+                '(kafka-delete-records.sh) and set source.on_gap = "skip"'
+            )
+        return SourceError(f"{name}: {error} (positions {at}); look at the brokers, then start again")
