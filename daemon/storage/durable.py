@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_TEMPORARY = ".tmp-"
+TEMPORARY = ".tmp-"
 
 
 def is_out_of_space(error: OSError) -> bool:
@@ -57,7 +57,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Put `data` at `path` so that a reader, even after a power cut, sees all of the old or all of the new."""
-    temporary = path.with_name(f"{_TEMPORARY}{path.name}-{os.getpid()}")
+    temporary = path.with_name(f"{TEMPORARY}{path.name}-{os.getpid()}")
     try:
         write_file(temporary, data)
         temporary.rename(path)
@@ -70,7 +70,7 @@ def replace_file(path: Path, data: bytes) -> None:
 @contextmanager
 def temporary_folder(final: Path) -> Iterator[Path]:
     """A folder to fill and then hand to `publish_folder`; removed with all that is in it where the block raises."""
-    folder = final.with_name(_TEMPORARY + final.name)
+    folder = final.with_name(TEMPORARY + final.name)
     folder.mkdir()
     try:
         yield folder
@@ -89,13 +89,13 @@ def publish_folder(temporary: Path, final: Path) -> None:
 
 def remove_folder(folder: Path) -> None:
     """Remove a published folder; a crash in between leaves a temporary one, never half of a published one."""
-    doomed = folder.with_name(_TEMPORARY + folder.name)
+    doomed = folder.with_name(TEMPORARY + folder.name)
     folder.rename(doomed)
     shutil.rmtree(doomed)
 
 
 def sweep(parent: Path) -> None:
     """Remove the temporary folders that a crash left in `parent`. Files stay: another process may be replacing one."""
-    for folder in sorted(parent.glob(_TEMPORARY + "*")):
+    for folder in sorted(parent.glob(TEMPORARY + "*")):
         if folder.is_dir():
             shutil.rmtree(folder)
