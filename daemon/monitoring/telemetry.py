@@ -60,7 +60,7 @@ class Telemetry:
         self._make_keeping(registry)
         Info("learnd_build", "What runs here.", registry=registry).info(dict(build))
         Gauge("learnd_start_timestamp_seconds", "When this process began.", registry=registry).set(wall_clock())
-        self._registry = registry
+        self.registry = registry
 
     def _make_flow(self, registry: CollectorRegistry) -> None:
         self._records = Counter("learnd_records", "Records by what became of them.", ["outcome"], registry=registry)
@@ -226,7 +226,7 @@ class Telemetry:
     def watch_disk(self, folder: Path) -> None:
         """Show from now on, at every scrape, how full the disk under `folder` is; NaN where that cannot be told."""
         for kind, field in (("free", "free"), ("size", "total")):
-            gauge = Gauge(f"learnd_disk_{kind}_bytes", f"Disk under the storage folder: {kind}.", registry=self._registry)
+            gauge = Gauge(f"learnd_disk_{kind}_bytes", f"Disk under the storage folder: {kind}.", registry=self.registry)
             gauge.set_function(partial(_disk_bytes, folder, field))
 
 
