@@ -5,39 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final
+from typing import Literal, Protocol, TypeAlias, TypedDict, final
 
 from daemon.errors import ModelError
-
-
-class Snapshot(Protocol):
-    """What serving needs of one snapshot on disk, whose bytes were checked against its hashes when it was opened."""
-
-    @property
-    def version(self) -> int: ...
-
-    @property
-    def digest(self) -> str: ...
-
-    @property
-    def manifest(self) -> Mapping[str, Any]: ...
-
-    @property
-    def path(self) -> Path: ...
-
-
-class Snapshots(Protocol):
-    """What serving needs of the snapshot folder. Versions are integers."""
-
-    def current(self) -> int | None:
-        """The version that the pointer names; None before the first publish. Cheap: it is asked for many times a second."""
-
-    def versions(self) -> Sequence[int]:
-        """Those on disk."""
-
-    def open(self, version: int) -> Snapshot:
-        """Raises `SnapshotError` where it is missing or torn."""
+from daemon.storage.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +52,11 @@ Answer: TypeAlias = Labelled | Valued
 
 
 class Answerer(Protocol):
-    """Answers inputs with the weights of one snapshot. One thread calls `answer`, and no answer changes the next."""
+    """Answers inputs with the weights of one snapshot; no answer changes the next.
+
+    One thread calls `answer` of what is served, but the next snapshot warms up on another: parts that two answerers share
+    (a frozen encoder) must bear that.
+    """
 
     @property
     def task(self) -> Literal["classification", "regression"]: ...

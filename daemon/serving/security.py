@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-import os
 import socket
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from daemon.errors import ServingError
 
-TOKEN_VARIABLE = "LEARND_TOKEN"  # noqa: S105 - the name of the variable, not its value
+TOKEN_VARIABLE = "LEARND_SERVING__TOKEN"  # noqa: S105 - the name of the variable, not its value
 # 128 bits in base64 are 22 characters; anything under 16 is a password, which can be guessed.
 _MIN_TOKEN_CHARS = 16
 
@@ -46,18 +44,18 @@ class Bearer:
         return hmac.compare_digest(token.strip().encode(), self._token) and scheme.lower() == "bearer"
 
 
-def read_token(file: str, *, environ: Mapping[str, str] = os.environ) -> str:
-    """The token from `file`, or where that is "" from the environment (LEARND_TOKEN), or "" where neither is given.
+def read_token(*, file: Path | Literal[""], given: str) -> str:
+    """The token from `file`, or where that is "" the one `given` by the environment, or "" where neither is there.
 
     Raises `ServingError` for a file that cannot be read and for a token that is empty, short, or could not be sent in a header.
     """
     if file:
         try:
-            token, source = Path(file).read_text(encoding="utf-8").strip(), file
+            token, source = Path(file).read_text(encoding="utf-8").strip(), str(file)
         except (OSError, UnicodeDecodeError) as error:
             raise ServingError(f"{file}: the token cannot be read ({error}); check the path and the permissions") from error
-    elif TOKEN_VARIABLE in environ:
-        token, source = environ[TOKEN_VARIABLE].strip(), TOKEN_VARIABLE
+    elif given:
+        token, source = given.strip(), TOKEN_VARIABLE
     else:
         return ""
     if len(token) < _MIN_TOKEN_CHARS or not token.isascii() or not token.isprintable() or " " in token:

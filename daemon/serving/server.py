@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from daemon.errors import ServingError
-from daemon.serving.answerer import Load, Snapshots
+from daemon.serving.answerer import Load
 from daemon.serving.app import build_app
 from daemon.serving.queue import Batcher
 from daemon.serving.security import choose_access
@@ -21,6 +21,7 @@ from daemon.serving.sockets import bind
 from daemon.serving.store import Store
 from daemon.serving.telemetry import Telemetry
 from daemon.serving.watcher import Watcher
+from daemon.storage.snapshots import Snapshots
 
 _log = logging.getLogger(__name__)
 
@@ -76,8 +77,8 @@ class Server:
     ) -> None:
         if queue_rows < limits.instances:
             raise ServingError(
-                f"serving.queue_rows is {queue_rows}, but one request may have {limits.instances} rows and would never fit; "
-                "raise the one or lower the other"
+                f"serving.max_queue is {queue_rows}, but one request may have {limits.instances} rows (serving.max_batch) and "
+                "would never fit; raise the one or lower the other"
             )
         access = choose_access(host=host, token=token)
         self._host, self._drain_s = host, drain_s

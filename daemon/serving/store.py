@@ -11,9 +11,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from daemon.errors import SnapshotError
-from daemon.serving.answerer import Answerer, Input, Load, Snapshots, answer_all
+from daemon.serving.answerer import Answerer, Input, Load, answer_all
 from daemon.serving.errors import NotReadyError, OverloadedError, UnknownError
 from daemon.serving.telemetry import Telemetry
+from daemon.storage.snapshot import Snapshot
+from daemon.storage.snapshots import Snapshots
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +55,8 @@ class Store:
             warm_up = Input(text="warm up" if "text" in answerer.reads else "")
             for num_rows in (1, 2):
                 answer_all(answerer, [warm_up] * num_rows)
-        manifest = snapshot.manifest
-        return Served(version, snapshot.digest, answerer, manifest["published_s"], manifest["arrivals"])
+        published_s, arrivals_s = _times(snapshot)
+        return Served(version, snapshot.digest, answerer, published_s, arrivals_s)
 
     def versions(self) -> list[int]:
         """Every version that may be asked for, ascending."""
@@ -108,6 +110,13 @@ class Store:
                     f"{len(self._older)} other versions are being loaded; ask again, or ask for the current one"
                 )
             del self._older[oldest]
+
+
+def _times(snapshot: Snapshot) -> tuple[float, Sequence[float]]:
+    try:
+        return snapshot.manifest["published_s"], snapshot.manifest["arrivals"]
+    except KeyError as error:
+        raise SnapshotError(f"{snapshot.path}: its manifest lacks {error}; publish it with a build that writes it") from error
 
 
 def _on_thread(call: Callable[[], Served]) -> Future[Served]:

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 
 from daemon.errors import StorageError
-from daemon.serving.answerer import Snapshots
 from daemon.serving.store import Served, Store
 from daemon.serving.telemetry import Telemetry
+from daemon.storage.snapshots import Snapshots
 
 _log = logging.getLogger(__name__)
 

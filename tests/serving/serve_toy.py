@@ -6,13 +6,12 @@ import sys
 import threading
 from pathlib import Path
 
-import numpy as np
 from prometheus_client import CollectorRegistry
 
 from daemon.serving.server import Server
 from daemon.serving.service import Limits
 from daemon.serving.telemetry import Telemetry
-from tests.serving.toy import ToyClassifier, ToySnapshots
+from tests.serving.toy import ToyClassifier, ToySnapshots, bias_of
 
 
 class Slow(ToyClassifier):
@@ -35,7 +34,7 @@ def main() -> int:
         token="",
         model_name="toy",
         snapshots=ToySnapshots(Path(sys.argv[1])),
-        load=lambda snapshot: Slow(np.load(snapshot.path / "weights.npy"), gate=threading.Event(), batches=[]),
+        load=lambda snapshot: Slow(bias_of(snapshot), gate=threading.Event(), batches=[]),
         telemetry=Telemetry(registry=CollectorRegistry()),
         limits=Limits(),
         queue_rows=2048,

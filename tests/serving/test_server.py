@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import logging
 import signal
 import socket
 import subprocess
@@ -64,12 +66,12 @@ class Asked:
 def test_swaps_under_load_drop_no_request_and_mix_no_versions(tmp_path: Path) -> None:
     weights = {version: [version / 10 - 2] for version in range(1, 41)}
     with running(tmp_path, versions=(), queue_rows=4096) as toy:
-        toy.snapshots.publish(1, weights=weights[1])
+        toy.snapshots.add(1, weights=weights[1])
         toy.wait_for_version(1)
         with Asked(toy, num_clients=12) as asked, toy.client() as prober:
             for version in range(2, 41):
                 before = sum(asked.answers.values())
-                toy.snapshots.publish(version, weights=weights[version])
+                toy.snapshots.add(version, weights=weights[version])
                 toy.wait_for_version(version)
                 assert prober.get("/readyz").status_code == 200
                 wait_until(lambda before=before: sum(asked.answers.values()) > before + 10 or asked.failures)
@@ -88,16 +90,34 @@ def test_a_request_keeps_the_snapshot_that_it_was_admitted_with(tmp_path: Path) 
         held = pool.submit(client.post, "/predict", json={"text": "hold"})
         wait_until(lambda: len(toy.batches) > num_batches)
         # The new snapshot warms up beside the old one, which is busy; that is what the swap must not wait for.
-        toy.snapshots.publish(2)
+        toy.snapshots.add(2)
         toy.wait_for_version(2)
         toy.gate.set()
         assert held.result().json()["snapshot"]["version"] == 1
         assert client.post("/predict", json={"text": "a"}).json()["snapshot"]["version"] == 2
 
 
+def test_memory_does_not_grow_with_each_reload(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # pytest keeps what is logged, and with the tracebacks of failed requests the models in their frames.
+    caplog.set_level(logging.CRITICAL, logger="daemon.serving.middleware")
+    with running(tmp_path) as toy, toy.client() as client:
+        for version in range(2, 31):
+            toy.snapshots.add(version)
+            toy.wait_for_version(version)
+            for text in ("a", "fail"):
+                client.post("/predict", json={"text": text})
+        assert len(toy.models) == 30
+
+        def alive() -> list[bool]:
+            gc.collect()
+            return [model() is not None for model in toy.models]
+
+        wait_until(lambda: alive() == [False] * 29 + [True])
+
+
 def test_a_rollback_is_followed(tmp_path: Path) -> None:
     with running(tmp_path, versions=(1, 2, 3)) as toy, toy.client() as client:
-        toy.snapshots.point(1)
+        toy.snapshots.hold(1)
         toy.wait_for_version(1)
         assert client.post("/predict", json={"text": "a"}).json()["snapshot"]["version"] == 1
         assert client.get("/readyz").status_code == 200
@@ -129,10 +149,10 @@ def test_health_tells_live_from_ready(tmp_path: Path) -> None:
             assert response.status_code == 503
             assert response.headers["Retry-After"] == "1"
             assert "no snapshot is loaded yet" in response.json()["error"]
-        toy.snapshots.publish(1)
+        toy.snapshots.add(1)
         toy.wait_for_version(1)
         assert health() == [200] * 6
-        toy.snapshots.publish(2, torn=True)
+        toy.snapshots.add(2, torn=True)
         wait_until(lambda: toy.sample("learnd_snapshot_load_failures_total"))
         assert health() == [200] * 6
 
@@ -150,7 +170,7 @@ def test_a_model_that_hangs_is_not_live_but_ready(tmp_path: Path) -> None:
 @contextmanager
 def process(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The toy server as a process, ready, and its address."""
-    ToySnapshots(folder).publish(1)
+    ToySnapshots(folder).add(1)
     command = [sys.executable, "-m", "tests.serving.serve_toy", str(folder), "0", *options]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         try:
@@ -239,7 +259,7 @@ def test_an_address_that_others_reach_is_refused_without_a_token(tmp_path: Path)
 
 
 def test_a_queue_that_the_largest_request_never_fits_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ServingError, match=r"queue_rows is 1023, but one request may have 1024 rows"):
+    with pytest.raises(ServingError, match=r"max_queue is 1023, but one request may have 1024 rows"):
         make_server(tmp_path, queue_rows=1023)
 
 

@@ -14,12 +14,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from daemon.errors import SnapshotError
-from daemon.serving.answerer import Answer, Input, Snapshot
+from daemon.serving.answerer import Answer, Input
 from daemon.serving.errors import NotReadyError, OverloadedError, UnknownError
 from daemon.serving.store import Store
 from daemon.serving.telemetry import Telemetry
 from daemon.serving.watcher import Watcher
-from tests.serving.toy import ToyClassifier, ToySnapshots
+from daemon.storage.snapshot import Snapshot
+from tests.serving.toy import ToyClassifier, ToySnapshots, bias_of
 
 
 class Bench:
@@ -48,7 +49,7 @@ class Bench:
     def load(self, snapshot: Snapshot) -> ToyClassifier:
         self.loads.append(snapshot.version)
         assert self.gate.wait(10)
-        model = ToyClassifier(np.load(snapshot.path / "weights.npy"), gate=self.gate, batches=[])
+        model = ToyClassifier(bias_of(snapshot), gate=self.gate, batches=[])
         self.models.append(weakref.ref(model))
         return model
 
@@ -69,10 +70,10 @@ def test_it_follows_the_pointer_up_and_down(bench: Bench) -> None:
     bench.watcher.poll()
     assert bench.version is None
     for version in (1, 2):
-        bench.snapshots.publish(version)
+        bench.snapshots.add(version)
         bench.watcher.poll()
         assert bench.version == version
-    bench.snapshots.point(1)
+    bench.snapshots.hold(1)
     bench.watcher.poll()
     assert bench.version == 1
     assert bench.sample("learnd_served_snapshot_version") == 1
@@ -82,7 +83,7 @@ def test_it_follows_the_pointer_up_and_down(bench: Bench) -> None:
 
 
 def test_a_pointer_that_stands_still_loads_nothing(bench: Bench) -> None:
-    bench.snapshots.publish(1)
+    bench.snapshots.add(1)
     for _ in range(3):
         bench.watcher.poll()
     assert bench.loads == [1]
@@ -90,7 +91,7 @@ def test_a_pointer_that_stands_still_loads_nothing(bench: Bench) -> None:
 
 def test_the_old_model_goes_and_memory_does_not_grow(bench: Bench) -> None:
     for version in range(1, 21):
-        bench.snapshots.publish(version)
+        bench.snapshots.add(version)
         bench.watcher.poll()
     gc.collect()
     assert len(bench.models) == 20
@@ -98,9 +99,9 @@ def test_the_old_model_goes_and_memory_does_not_grow(bench: Bench) -> None:
 
 
 def test_a_torn_snapshot_is_passed_over_with_one_warning(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    bench.snapshots.publish(1)
+    bench.snapshots.add(1)
     bench.watcher.poll()
-    bench.snapshots.publish(2)
+    bench.snapshots.add(2)
     bench.snapshots.tear(2)
     for _ in range(3):
         bench.watcher.poll()
@@ -109,22 +110,22 @@ def test_a_torn_snapshot_is_passed_over_with_one_warning(bench: Bench, caplog: p
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert "snapshot 2 cannot be loaded and is passed over: SnapshotError" in warnings[0]
-    bench.snapshots.publish(3)
+    bench.snapshots.add(3)
     bench.watcher.poll()
     assert bench.version == 3
 
 
 def test_a_snapshot_that_would_not_load_is_tried_again_after_a_while(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    bench.snapshots.publish(1)
+    bench.snapshots.add(1)
     bench.watcher.poll()
-    bench.snapshots.publish(2)
-    whole = (bench.snapshots.folder / "2" / "weights.npy").read_bytes()
+    bench.snapshots.add(2)
+    whole = bench.snapshots.weights_of(2).read_bytes()
     bench.snapshots.tear(2)
     for bench.now_s in (0.0, 29.9, 30.0, 59.9):
         bench.watcher.poll()
     assert bench.sample("learnd_snapshot_load_failures_total") == 2
     assert sum(record.levelno == logging.WARNING for record in caplog.records) == 1
-    (bench.snapshots.folder / "2" / "weights.npy").write_bytes(whole)
+    bench.snapshots.weights_of(2).write_bytes(whole)
     bench.now_s = 60.0
     bench.watcher.poll()
     assert bench.version == 2
@@ -132,7 +133,7 @@ def test_a_snapshot_that_would_not_load_is_tried_again_after_a_while(bench: Benc
 
 def test_a_server_that_finds_only_a_torn_snapshot_answers_from_the_newest_that_loads(bench: Bench) -> None:
     for version in (1, 2, 3):
-        bench.snapshots.publish(version)
+        bench.snapshots.add(version)
     bench.snapshots.tear(3)
     bench.watcher.poll()
     assert bench.version == 2
@@ -142,31 +143,31 @@ def test_a_server_that_finds_only_a_torn_snapshot_answers_from_the_newest_that_l
 
 @pytest.mark.parametrize("weight", [np.nan, np.inf])
 def test_a_snapshot_that_answers_nonsense_never_goes_live(bench: Bench, weight: float) -> None:
-    bench.snapshots.publish(1)
+    bench.snapshots.add(1)
     bench.watcher.poll()
-    bench.snapshots.publish(2, weights=[weight - weight])
+    bench.snapshots.add(2, weights=[weight - weight])
     bench.watcher.poll()
     assert bench.version == 1
     assert bench.sample("learnd_snapshot_load_failures_total") == 1
 
 
 def test_a_pointer_that_cannot_be_read_leaves_what_is_served(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    bench.snapshots.publish(1)
+    bench.snapshots.add(1)
     bench.watcher.poll()
-    (bench.snapshots.folder / "current").write_text("nonsense")
+    (bench.snapshots.folder / "LATEST").write_text("nonsense")
     for _ in range(2):
         bench.watcher.poll()
     assert bench.version == 1
     assert caplog.text.count("the snapshot folder cannot be read") == 1
-    bench.snapshots.point(1)
-    bench.snapshots.publish(2)
+    (bench.snapshots.folder / "LATEST").write_text("1")
+    bench.snapshots.add(2)
     bench.watcher.poll()
     assert bench.version == 2
 
 
 def test_freshness_is_the_age_of_what_no_earlier_answer_knew(bench: Bench) -> None:
     bench.watcher.poll()
-    bench.snapshots.publish(1, arrivals=[9.0, 9.5, 6.0])
+    bench.snapshots.add(1, arrivals=[9.0, 9.5, 6.0])
     bench.now_s = 10.0
     bench.watcher.poll()
     assert bench.sample("learnd_freshness_seconds_count") == 3
@@ -178,7 +179,7 @@ def test_freshness_is_the_age_of_what_no_earlier_answer_knew(bench: Bench) -> No
 def test_freshness_counts_what_was_published_and_replaced_between_two_looks(bench: Bench) -> None:
     bench.watcher.poll()
     for version in (1, 2, 3):
-        bench.snapshots.publish(version, arrivals=[float(version)])
+        bench.snapshots.add(version, arrivals=[float(version)])
     bench.snapshots.tear(2)
     bench.now_s = 10.0
     bench.watcher.poll()
@@ -187,15 +188,15 @@ def test_freshness_counts_what_was_published_and_replaced_between_two_looks(benc
 
 
 def test_neither_a_restart_nor_a_rollback_is_fresh(bench: Bench) -> None:
-    bench.snapshots.publish(1, arrivals=[1.0])
+    bench.snapshots.add(1, arrivals=[1.0])
     bench.now_s = 100.0
     bench.watcher.poll()
     assert bench.sample("learnd_freshness_seconds_count") == 0
-    bench.snapshots.publish(2, arrivals=[98.0])
+    bench.snapshots.add(2, arrivals=[98.0])
     bench.watcher.poll()
-    bench.snapshots.point(1)
+    bench.snapshots.hold(1)
     bench.watcher.poll()
-    bench.snapshots.point(2)
+    bench.snapshots.release()
     bench.watcher.poll()
     assert bench.version == 2
     assert bench.sample("learnd_freshness_seconds_count") == 1
@@ -205,7 +206,7 @@ def test_neither_a_restart_nor_a_rollback_is_fresh(bench: Bench) -> None:
 def test_older_versions_are_loaded_once_and_the_least_recently_asked_for_goes(tmp_path: Path) -> None:
     bench = Bench(tmp_path, num_older=2)
     for version in range(1, 5):
-        bench.snapshots.publish(version)
+        bench.snapshots.add(version)
     bench.watcher.poll()
 
     async def ask() -> list[int]:
@@ -220,7 +221,7 @@ def test_older_versions_are_loaded_once_and_the_least_recently_asked_for_goes(tm
 def test_those_who_ask_for_one_version_share_one_load_and_too_many_others_are_refused(tmp_path: Path) -> None:
     bench = Bench(tmp_path, num_older=1)
     for version in (1, 2, 3):
-        bench.snapshots.publish(version)
+        bench.snapshots.add(version)
     bench.watcher.poll()
     bench.gate.clear()
 
@@ -241,9 +242,9 @@ def test_those_who_ask_for_one_version_share_one_load_and_too_many_others_are_re
 
 def test_versions_that_are_missing_or_torn_are_unknown_and_can_be_asked_for_again(bench: Bench) -> None:
     for version in (1, 2):
-        bench.snapshots.publish(version)
+        bench.snapshots.add(version)
     bench.watcher.poll()
-    whole = (bench.snapshots.folder / "1" / "weights.npy").read_bytes()
+    whole = bench.snapshots.weights_of(1).read_bytes()
     bench.snapshots.tear(1)
 
     async def ask() -> int:
@@ -252,7 +253,7 @@ def test_versions_that_are_missing_or_torn_are_unknown_and_can_be_asked_for_agai
         with pytest.raises(UnknownError, match="version 1 is damaged") as raised:
             await bench.store.get(1)
         assert isinstance(raised.value.__cause__, SnapshotError)
-        (bench.snapshots.folder / "1" / "weights.npy").write_bytes(whole)
+        bench.snapshots.weights_of(1).write_bytes(whole)
         return (await bench.store.get(1)).version
 
     assert asyncio.run(ask()) == 1
@@ -273,7 +274,7 @@ class Numeric(ToyClassifier):
 
 def test_the_warm_up_gives_the_model_only_what_it_reads(tmp_path: Path) -> None:
     snapshots = ToySnapshots(tmp_path)
-    snapshots.publish(1)
+    snapshots.add(1)
     batches: list[int] = []
 
     def load(snapshot: Snapshot) -> ToyClassifier:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +15,12 @@ import httpx
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from daemon.errors import SnapshotError
-from daemon.serving.answerer import Answer, Input, Snapshot
+from daemon.serving.answerer import Answer, Input
 from daemon.serving.server import Server
 from daemon.serving.service import Limits
 from daemon.serving.telemetry import Telemetry
+from daemon.storage.snapshot import Snapshot
+from daemon.storage.snapshots import Snapshots
 
 LABELS = ("ham", "spam")
 
@@ -33,37 +33,14 @@ def wait_until(condition: Callable[[], object], *, limit_s: float = 10.0) -> Non
         threading.Event().wait(0.005)
 
 
-@dataclass(frozen=True)
-class ToySnapshot:
-    version: int
-    digest: str
-    manifest: Mapping[str, Any]
-    path: Path
-
-
-class ToySnapshots:
-    """Versions as folders, each with one array and a manifest that has its SHA-256."""
+class ToySnapshots(Snapshots):
+    """A snapshot folder with two verbs for tests."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder, keep=100)
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
 
-    def current(self) -> int | None:
-        pointer = self.folder / "current"
-        return int(pointer.read_text()) if pointer.exists() else None
-
-    def versions(self) -> list[int]:
-        return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
-
-    def open(self, version: int) -> ToySnapshot:
-        path = self.folder / str(version)
-        manifest = json.loads((path / "snapshot.json").read_text())
-        digest = hashlib.sha256((path / "weights.npy").read_bytes()).hexdigest()
-        if digest != manifest["digest"]:
-            raise SnapshotError(f"{path}: torn; delete it")
-        return ToySnapshot(version, digest, manifest, path)
-
-    def publish(
+    def add(
         self,
         version: int,
         *,
@@ -71,25 +48,29 @@ class ToySnapshots:
         arrivals: Sequence[float] = (),
         torn: bool = False,
     ) -> None:
-        path = self.folder / str(version)
-        path.mkdir()
-        np.save(path / "weights.npy", np.array([version] if weights is None else weights, dtype=np.float64))
-        digest = hashlib.sha256((path / "weights.npy").read_bytes()).hexdigest()
-        manifest = {"version": version, "digest": digest, "published_s": 1000.0 + version, "arrivals": list(arrivals)}
-        (path / "snapshot.json").write_text(json.dumps(manifest))
+        """Publish the next version, which has to be `version`; a torn one is torn before it can be seen."""
+        if torn:
+            self.hold(version - 1)
+        info = self.publish(
+            weights={"bias": np.array([version] if weights is None else weights, dtype=np.float64)},
+            companions={},
+            manifest={"published_s": 1000.0 + version, "arrivals": list(arrivals)},
+        )
+        assert info.version == version
         if torn:
             self.tear(version)
-        self.point(version)
+            self.release()
+
+    def weights_of(self, version: int) -> Path:
+        return self.folder / str(version) / "weights.safetensors"
 
     def tear(self, version: int) -> None:
-        file = self.folder / str(version) / "weights.npy"
-        whole = file.read_bytes()
-        file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        whole = self.weights_of(version).read_bytes()
+        self.weights_of(version).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
 
-    def point(self, version: int) -> None:
-        temporary = self.folder / "current.tmp"
-        temporary.write_text(str(version))
-        temporary.rename(self.folder / "current")
+
+def bias_of(snapshot: Snapshot) -> np.ndarray:
+    return np.asarray(snapshot.read_weights()["bias"])
 
 
 class ToyClassifier:
@@ -137,14 +118,15 @@ class Toy:
     registry: CollectorRegistry
     gate: threading.Event
     batches: list[int] = field(default_factory=list)
-    loaded: list[int] = field(default_factory=list)
+    models: list[weakref.ref[ToyClassifier]] = field(default_factory=list)
     kind: type[ToyClassifier] = ToyClassifier
     token: str = ""
     server: Server | None = None
 
     def load(self, snapshot: Snapshot) -> ToyClassifier:
-        self.loaded.append(snapshot.version)
-        return self.kind(np.load(snapshot.path / "weights.npy"), gate=self.gate, batches=self.batches)
+        model = self.kind(bias_of(snapshot), gate=self.gate, batches=self.batches)
+        self.models.append(weakref.ref(model))
+        return model
 
     def sample(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
@@ -177,7 +159,7 @@ def running(
     """A server on a free loopback port that follows `folder`, in a thread of this process."""
     toy = Toy(snapshots=ToySnapshots(folder), registry=CollectorRegistry(), gate=threading.Event(), kind=kind, token=token)
     for version in versions:
-        toy.snapshots.publish(version)
+        toy.snapshots.add(version)
     server = Server(
         host="127.0.0.1",
         port=0,
