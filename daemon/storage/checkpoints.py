@@ -51,7 +51,7 @@ class Checkpoints:
         failpoint("checkpoint.before")
         self._check()
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            durable.make_folder(self._folder)
             durable.sweep(self._folder)
             name = f"{max((int(path.name) for path in self._folders()), default=0) + 1:012d}"
             self._write(self._folder / name, step=step, state=state, meta=meta)

@@ -37,6 +37,14 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make `folder` and what is missing above it, durably: what is put into it is lost with it otherwise."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        fsync_folder(folder.parent)
+
+
 def fsync_file(path: Path) -> None:
     """Make the bytes of `path` durable."""
     descriptor = os.open(path, os.O_RDONLY)

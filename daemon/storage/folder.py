@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 from daemon.errors import WriterError
-from daemon.storage.durable import remedy, replace_file
+from daemon.storage.durable import make_folder, remedy, replace_file
 
 
 class Writer:
@@ -23,7 +23,7 @@ class Writer:
     def __init__(self, folder: Path) -> None:
         self._epoch_path = folder / "epoch"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             self._lock = os.open(folder / "writer.lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise WriterError(f"{folder}: cannot be written ({error}); {remedy(error)}") from error

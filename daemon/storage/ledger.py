@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.errors import LedgerError
-from daemon.storage.durable import remedy
+from daemon.storage.durable import make_folder, remedy
 from daemon.storage.entries import GENESIS, Entry, encode, read_entries, read_header, scan, segments
 from daemon.storage.segments import Segment, remove_unfinished
 
@@ -46,7 +46,7 @@ class Ledger:
         A last line that a kill or a power cut tore is dropped with a warning. Raises `LedgerError` for any other damage.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             remove_unfinished(self._folder)
             paths = segments(self._folder)
             if paths:

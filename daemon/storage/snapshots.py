@@ -51,7 +51,7 @@ class Snapshots:
         failpoint("publish.before")
         self._check()
         with _as_snapshot_error(f"{self._folder}: publishing failed"):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            durable.make_folder(self._folder)
             durable.sweep(self._folder)
             version = max([*self.versions(), self.latest() or 0]) + 1
             info = self._write(version, weights, weights_name, companions, manifest)
@@ -104,7 +104,7 @@ class Snapshots:
         """Keep `version` until it is unpinned. Raises `SnapshotError` where it is not there."""
         with _as_snapshot_error(f"{self._folder}: snapshot {version} cannot be pinned"):
             if version in self.versions():
-                self._pin(version).parent.mkdir(exist_ok=True)
+                durable.make_folder(self._pin(version).parent)
                 durable.replace_file(self._pin(version), b"")
             # Looked at again after the pin stands: the trainer looks for pins after it took a snapshot away (`_drop`).
             if version not in self.versions():

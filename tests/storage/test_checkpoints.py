@@ -14,6 +14,7 @@ from daemon.storage import checkpoints
 from daemon.storage.checkpoints import Checkpoint, Checkpoints
 from daemon.storage.folder import Writer
 from daemon.storage.tensors import digest
+from tests.storage.conftest import Calls
 from tests.storage.disk import small_disk
 from tests.storage.processes import run, run_killed
 
@@ -67,6 +68,19 @@ def test_the_newest_comes_back_whole(tmp_path: Path) -> None:
         "replay.json",
         "replay.safetensors",
     ]
+
+
+def test_each_step_is_on_the_disk_before_the_next(tmp_path: Path, calls: Calls) -> None:
+    save(tmp_path, 1)
+    temporary, final = tmp_path / ".tmp-000000000001", tmp_path / "000000000001"
+    files = ["metrics.json", "model.safetensors", "model.json", "replay.safetensors", "replay.json", "manifest.json"]
+    assert calls[:-3] == [
+        *(("fsync", temporary / file) for file in files),
+        ("fsync", temporary),
+        ("rename", final),
+        ("fsync", tmp_path),
+    ]
+    assert calls[-2:] == [("rename", tmp_path / "LATEST"), ("fsync", tmp_path)]
 
 
 def test_the_newest_three_are_kept(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from daemon.storage import durable
+from tests.storage.conftest import Calls
 
 
 def test_a_replaced_file_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -59,3 +60,10 @@ def test_a_removed_folder_is_gone(tmp_path: Path) -> None:
     (tmp_path / "one" / "below").mkdir(parents=True)
     durable.remove_folder(tmp_path / "one")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_folder_is_on_the_disk_with_all_above_it(tmp_path: Path, calls: Calls) -> None:
+    durable.make_folder(tmp_path / "one" / "two")
+    durable.make_folder(tmp_path / "one" / "two")
+    assert calls == [("fsync", tmp_path), ("fsync", tmp_path / "one")]
+    assert (tmp_path / "one" / "two").is_dir()

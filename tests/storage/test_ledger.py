@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import itertools
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from daemon.storage import entries
 from daemon.storage.entries import GENESIS
 from daemon.storage.folder import Writer
 from daemon.storage.ledger import Ledger
+from tests.storage.conftest import Calls
 from tests.storage.disk import small_disk
 from tests.storage.processes import running
 
@@ -142,6 +145,18 @@ def test_a_last_line_torn_at_any_byte_is_dropped(
         assert not caplog.records
         for extra in paths(tmp_path)[1:]:
             extra.unlink()
+
+
+def test_nothing_of_a_torn_line_shows_behind_a_shorter_one(tmp_path: Path) -> None:
+    filled(tmp_path, 2)
+    (path,) = paths(tmp_path)
+    end = lines_end(path)
+    path.write_bytes(path.read_bytes()[:end] + (b'{"n":2,' + b"x" * 500).ljust(1000, b"\0"))
+    ledger = opened(tmp_path)
+    ledger.append("note", {})
+    ledger.close()
+    assert opened_and_closed(tmp_path) == 3
+    assert path.read_bytes().endswith(bytes(850))
 
 
 def test_a_page_that_a_power_cut_kept_from_the_disk_ends_the_ledger(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -350,6 +365,46 @@ def test_growth_is_as_documented(tmp_path: Path) -> None:
     (path,) = paths(tmp_path)
     per_million_rows = lines_end(path) / (1000 * 64) * 1e6
     assert 2.3e6 < per_million_rows < 2.6e6
+
+
+def test_a_segment_is_on_the_disk_before_the_next_begins(tmp_path: Path, calls: Calls) -> None:
+    filled(tmp_path / "ledger", 20)
+    first, second = [call for call in calls if call[0] == "rename"][:2]
+    between = calls[calls.index(first) + 1 : calls.index(second)]
+    assert between == [
+        ("fsync", tmp_path / "ledger"),
+        ("fsync", first[1]),
+        ("fsync", tmp_path / "ledger" / ".tmp-segment"),
+    ]
+
+
+def test_sync_reaches_the_disk(tmp_path: Path, calls: Calls) -> None:
+    ledger = opened(tmp_path)
+    ledger.append("plan", plan(0))
+    calls.clear()
+    ledger.append("plan", plan(1))
+    assert calls == []
+    ledger.sync()
+    assert calls == [("fsync", paths(tmp_path)[0])]
+    ledger.close()
+
+
+def test_nothing_is_written_after_pages_were_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system tells of a failed write-back once; an fsync after it would succeed and prove nothing."""
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    ledger = opened(tmp_path)
+    ledger.append("plan", plan(0))
+    with monkeypatch.context() as broken_disk:
+        broken_disk.setattr(os, "fsync", fail)
+        with pytest.raises(LedgerError, match=r"entries may be lost .* then start again"):
+            ledger.sync()
+    for call in (ledger.sync, lambda: ledger.append("plan", plan(1))):
+        with pytest.raises(LedgerError, match="entries may be lost"):
+            call()
+    ledger.close()
 
 
 def test_a_line_is_json_that_other_tools_can_read(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from daemon.storage.folder import Writer
 from daemon.storage.snapshot import SnapshotInfo
 from daemon.storage.snapshots import Snapshots
 from daemon.storage.tensors import digest
+from tests.storage.conftest import Calls
 from tests.storage.disk import small_disk
 from tests.storage.processes import run_killed
 
@@ -69,6 +70,23 @@ def test_what_is_published_can_be_read(tmp_path: Path) -> None:
     assert names(tmp_path / "2") == ["snapshot.json", "weights.json", "weights.safetensors"]
     written = json.loads((tmp_path / "2" / "snapshot.json").read_text())
     assert (written["version"], written["step"], written["rows"], written["digest"]) == (2, 8, 512, two.digest)
+
+
+def test_each_step_is_on_the_disk_before_the_next(tmp_path: Path, calls: Calls) -> None:
+    snapshots = tmp_path / "snapshots"
+    (tmp_path / "encoder").write_bytes(b"frozen")
+    publish(snapshots, 1, companions={"encoder/model.bin": tmp_path / "encoder", "config.json": {}})
+    temporary = snapshots / ".tmp-1"
+    files = ["weights.safetensors", "weights.json", "config.json", "encoder/model.bin", "snapshot.json"]
+    assert calls[:-3] == [
+        ("fsync", tmp_path),
+        *(("fsync", temporary / file) for file in files),
+        ("fsync", temporary),
+        ("fsync", temporary / "encoder"),
+        ("rename", snapshots / "1"),
+        ("fsync", snapshots),
+    ]
+    assert calls[-2:] == [("rename", snapshots / "LATEST"), ("fsync", snapshots)]
 
 
 def test_the_digest_is_of_files_and_manifest(tmp_path: Path) -> None:
