@@ -63,9 +63,8 @@ def journaled_settings(settings: Settings) -> dict[str, JSON]:
     return dict(_declared(settings, "journaled"))
 
 
-def refuse_changes(saved: Mapping[str, JSON], settings: Settings) -> None:
-    """Raise `ConfigError` naming every fixed setting that differs from what the checkpoint was learned with."""
-    now = fixed_settings(settings)
+def refuse_changes(saved: Mapping[str, JSON], now: Mapping[str, JSON]) -> None:
+    """Raise `ConfigError` naming every fixed setting that differs from what was learned with."""
     changed = [
         f"  - {name}: learned with {saved.get(name)!r}, now {now.get(name)!r}"
         for name in sorted(saved.keys() | now.keys())

@@ -140,14 +140,13 @@ class OptimizerSettings(Section):
 
 
 class ScheduleSettings(Section):
-    """Learning-rate schedule of the transformer."""
+    """Learning-rate schedule of the transformer: linear warm-up, then the shape, warmed up again after a drift."""
 
-    kind: Literal["constant", "warmup", "cosine", "rewarm"] = fixed(
-        "rewarm", "constant; warmup: linear, then constant; cosine: warm-up, then down; rewarm: warmup, again after each drift."
-    )
-    warmup_steps: PositiveInt = fixed(20, "Steps of linear warm-up.")
-    total_steps: PositiveInt = fixed(10_000, "Steps after which the cosine schedule stays at its floor.")
-    floor: NonNegativeFloat = fixed(0.1, "Where the cosine schedule ends, and a re-warm begins, as a share of the base rate.")
+    kind: Literal["constant", "cosine"] = fixed("constant", "What follows the warm-up.")
+    warmup_steps: NonNegativeInt = fixed(20, "Steps of linear warm-up; 0 for none.")
+    total_steps: PositiveInt = fixed(10_000, "Steps after which the cosine stays at its floor.")
+    floor: Annotated[float, Field(ge=0, le=1)] = fixed(0.1, "Where the cosine ends, as a share of the base rate.")
+    rewarm_on_drift: bool = fixed(True, "Whether a drift alarm warms the rate up again and lets replay prefer recent rows.")
 
 
 class ReplaySettings(Section):
@@ -155,7 +154,7 @@ class ReplaySettings(Section):
 
     kind: Literal["none", "reservoir", "balanced"] = fixed("balanced", "Which rows are kept and drawn.")
     capacity: PositiveInt = fixed(4_096, "Rows kept.")
-    recent_share: Annotated[float, Field(ge=0, le=1)] = fixed(
+    recent_share: Annotated[float, Field(gt=0, lt=1)] = fixed(
         0.25, "Share of the rows drawn that come from the most recent (balanced)."
     )
     rows_per_step: PositiveInt = fixed(16, "New rows of one optimizer step.")

@@ -28,16 +28,16 @@ class KafkaSecurity:
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-256"
     username: str = ""
     password: str = field(default="", repr=False)
-    cafile: str = ""
-    certfile: str = ""
-    keyfile: str = ""
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
     key_password: str = field(default="", repr=False)
     check_hostname: bool = True
 
     def __post_init__(self) -> None:
         if self.protocol.startswith("SASL") and not (self.username and self.password):
             raise ValueError(f"{self.protocol} needs a user name and a password; give both, or another protocol")
-        for file in (self.cafile, self.certfile, self.keyfile):
+        for file in (self.ca_file, self.certificate_file, self.key_file):
             if file and not Path(file).is_file():
                 raise ValueError(f"{file}: no such file; correct the path of the certificate or key")
 
@@ -53,9 +53,9 @@ class KafkaSecurity:
         if self.protocol.endswith("SSL"):
             options |= {
                 "ssl_check_hostname": self.check_hostname,
-                "ssl_cafile": self.cafile or None,
-                "ssl_certfile": self.certfile or None,
-                "ssl_keyfile": self.keyfile or None,
+                "ssl_cafile": self.ca_file or None,
+                "ssl_certfile": self.certificate_file or None,
+                "ssl_keyfile": self.key_file or None,
                 "ssl_password": self.key_password or None,
             }
         return options

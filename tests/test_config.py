@@ -76,10 +76,10 @@ def test_the_kind_of_source_decides_its_fields() -> None:
 def test_a_changed_fixed_setting_is_refused_by_name() -> None:
     saved = fixed_settings(load(None, defaults=FILES, environ={}))
     free = load(None, defaults=FILES, environ={}, overrides=["serving.port=1", "optimizer.learning_rate=1"])
-    refuse_changes(saved, free)
+    refuse_changes(saved, fixed_settings(free))
     changed = load(None, defaults=FILES, environ={}, overrides=["training.seed=9"])
     with pytest.raises(ConfigError, match=r"training\.seed: learned with 0, now 9"):
-        refuse_changes(saved, changed)
+        refuse_changes(saved, fixed_settings(changed))
 
 
 def test_the_learning_rate_is_journaled() -> None:

@@ -38,6 +38,13 @@ class Learner:
         self.task = task
         self.model = model
 
+    def pieces(self, examples: Sequence[Example]) -> list[Sequence[Example]]:
+        """`examples`, cut where the model steps, so that reactions apply from a step that no other cut would move."""
+        if not examples:
+            return []
+        weight_B = np.array([example.weight for example in examples], np.float64)
+        return [examples[piece] for piece in self.model.pieces(weight_B)]
+
     def learn(self, examples: Sequence[Example]) -> Scored:
         """Predict each example, then learn it. Raises `ValueError` where `task.admits` refuses a target."""
         weight_B = np.array([example.weight for example in examples], np.float64)

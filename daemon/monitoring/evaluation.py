@@ -112,6 +112,11 @@ class Evaluation:
         return RegressionMetrics(window_rows=self._window_rows)
 
     @property
+    def num_alarms(self) -> int:
+        """Alarms raised so far, of the newest 10,000."""
+        return len(self._alarms)
+
+    @property
     def rows(self) -> int:
         """Rows scored so far: the ordinal of the next one."""
         return self._metrics.num_examples

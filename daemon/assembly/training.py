@@ -1,0 +1,203 @@
+"""The trainer and everything that it holds; whatever happens, all of it is let go, the last taken first."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from prometheus_client import CollectorRegistry
+
+from daemon import __version__
+from daemon.assembly import models, sources
+from daemon.config import fixed_settings, journaled_settings, refuse_changes
+from daemon.gathering import Gatherer, LiveGatherer, LogGatherer
+from daemon.keeper import Keeper
+from daemon.learning.device import choose_device, fingerprint, make_deterministic
+from daemon.learning.learner import Learner
+from daemon.monitoring.drift.adwin import Adwin
+from daemon.monitoring.endpoint import TelemetryEndpoint
+from daemon.monitoring.evaluation import Evaluation
+from daemon.monitoring.health import Health
+from daemon.monitoring.telemetry import Telemetry
+from daemon.pipeline import Pipeline
+from daemon.predictions import NoPredictions, PredictionFile, PredictionLog
+from daemon.progress import LoggedProgress, NoProgress, Progress
+from daemon.recovery import Terms
+from daemon.settings import Settings
+from daemon.state import JSON
+from daemon.storage.checkpoints import Checkpoints
+from daemon.storage.folder import Writer
+from daemon.storage.ledger import Ledger
+from daemon.storage.snapshots import Snapshots
+from daemon.trainer import Trainer
+from streams.source import Source
+
+logger = logging.getLogger(__name__)
+
+# Kept only at the end: a backtest is not resumed and answers nobody.
+NEVER_S = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A trainer that is ready to run, and what a command wants to know of it."""
+
+    trainer: Trainer
+    pipeline: Pipeline
+    encoder: str | None
+
+
+@contextmanager
+def training(
+    settings: Settings, *, until_end: bool, may_lack_encoder: bool = False, progress: Progress | None = None
+) -> Iterator[Training]:
+    """A trainer on the configured source, with its telemetry on its own port."""
+    with ExitStack() as stack:
+        telemetry = _telemetry(settings)
+        endpoint = TelemetryEndpoint(
+            host=settings.telemetry.host,
+            port=settings.telemetry.port,
+            registry=telemetry.registry,
+            health=telemetry.health,
+        )
+        stack.callback(endpoint.close)
+        logger.info("telemetry on http://%s:%s/metrics", settings.telemetry.host, endpoint.port)
+        yield _assemble(
+            stack,
+            settings,
+            source=sources.source(settings),
+            telemetry=telemetry,
+            encoder=models.encoder(settings, may_lack=may_lack_encoder),
+            gatherer=_from_log(settings) if until_end else _live(settings),
+            predictions=NoPredictions(),
+            progress=progress or LoggedProgress(),
+        )
+
+
+@contextmanager
+def backtesting(settings: Settings, *, file: Path, predictions: Path | None) -> Iterator[Training]:
+    """The same over a recorded file, with nothing kept on the way and no port opened."""
+    with ExitStack() as stack:
+        yield _assemble(
+            stack,
+            settings,
+            source=sources.table(settings, file),
+            telemetry=_telemetry(settings),
+            encoder=models.encoder(settings, may_lack=True),
+            gatherer=_from_log(settings),
+            predictions=PredictionFile(predictions, decode=models.task(settings).decode) if predictions else NoPredictions(),
+            progress=NoProgress(),
+            keeps=False,
+        )
+
+
+def _assemble(
+    stack: ExitStack,
+    settings: Settings,
+    *,
+    source: Source,
+    telemetry: Telemetry,
+    encoder: models.Encoder,
+    gatherer: Callable[[Source], Gatherer],
+    predictions: PredictionLog,
+    progress: Progress,
+    keeps: bool = True,
+) -> Training:
+    for resource in (source, predictions, progress):
+        stack.callback(resource.close)
+    make_deterministic(settings.training.threads)
+    device = choose_device(settings.training.device)
+    writer = Writer(settings.storage.folder)
+    stack.callback(writer.close)
+    ledger = Ledger(settings.storage.folder / "ledger", segment_bytes=settings.storage.segment_bytes, epoch_check=writer.check)
+    ledger.open()
+    stack.callback(ledger.close)
+    dead_letters = sources.dead_letters(settings)
+    stack.callback(dead_letters.close)
+    pipeline = Pipeline(
+        decoder=sources.decoder(settings),
+        dead_letters=dead_letters,
+        learner=Learner(task=models.task(settings), model=models.model(settings, encoder=encoder, device=device)),
+        evaluation=_evaluation(settings, collect_auc=not keeps),
+        predictions=predictions,
+        telemetry=telemetry,
+        rewarm_on_drift=settings.schedule.rewarm_on_drift,
+    )
+    facts = {**fingerprint(device), "packages": _packages_sha256()}
+    keeper = Keeper(
+        checkpoints=Checkpoints(
+            settings.storage.folder / "checkpoints", keep=settings.storage.checkpoints_kept, check=writer.check
+        ),
+        snapshots=Snapshots(settings.storage.folder / "snapshots", keep=settings.storage.snapshots_kept, check=writer.check),
+        ledger=ledger,
+        source=source,
+        telemetry=telemetry,
+        fingerprint=facts,
+        blueprint=models.blueprint(settings),
+        checkpoint_interval_s=settings.storage.checkpoint_interval_s if keeps else NEVER_S,
+        snapshot_interval_s=settings.storage.snapshot_interval_s if keeps else NEVER_S,
+    )
+    stack.callback(keeper.close)
+    trainer = Trainer(
+        source=source,
+        pipeline=pipeline,
+        ledger=ledger,
+        keeper=keeper,
+        telemetry=telemetry,
+        gatherer=gatherer,
+        progress=progress,
+        terms=_terms(settings, encoder, facts),
+    )
+    return Training(trainer=trainer, pipeline=pipeline, encoder=encoder.name)
+
+
+def _terms(settings: Settings, encoder: models.Encoder, facts: dict[str, JSON]) -> Terms:
+    # A frozen encoder is no part of any state, but every weight depends on its bytes.
+    fixed = {**fixed_settings(settings), "encoder_sha256": encoder.sha256()}
+    return Terms(
+        settings=fixed,
+        journaled=journaled_settings(settings),
+        fingerprint=facts,
+        refuse_changes=lambda saved: refuse_changes(saved, fixed),
+    )
+
+
+def _evaluation(settings: Settings, *, collect_auc: bool) -> Evaluation:
+    return Evaluation(
+        task=settings.task.kind,
+        detectors={"adwin": Adwin(delta=settings.monitoring.adwin_delta)},
+        window_rows=settings.monitoring.window_rows,
+        max_slice_values=settings.monitoring.max_slice_values,
+        collect_auc=collect_auc,
+    )
+
+
+def _telemetry(settings: Settings) -> Telemetry:
+    return Telemetry(
+        registry=CollectorRegistry(),
+        health=Health(caught_up_records=settings.telemetry.caught_up_records, stuck_after_s=settings.telemetry.stuck_after_s),
+        build={"version": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    )
+
+
+def _live(settings: Settings) -> Callable[[Source], Gatherer]:
+    return lambda source: LiveGatherer(
+        source=source, batch_rows=settings.training.batch_rows, batch_wait_s=settings.training.batch_wait_s
+    )
+
+
+def _from_log(settings: Settings) -> Callable[[Source], Gatherer]:
+    return lambda source: LogGatherer(source=source, batch_rows=settings.training.batch_rows)
+
+
+def _packages_sha256() -> str:
+    """Hash of the names and versions of everything installed: any of them may round differently."""
+    names = sorted(f"{package.name}=={package.version}" for package in metadata.distributions())
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()

@@ -1,0 +1,68 @@
+"""`learnd backtest`: the very loop over a recorded file, in order, from the first row, as fast as it goes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from daemon.assembly.training import Training, backtesting
+from daemon.commands.common import settings_from, stopping_by_signal
+from daemon.progress import scores_table
+from daemon.settings import Settings
+from streams.decoding.fields import Fields
+from streams.table import inspect
+
+
+def run(arguments: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="learnd-backtest-") as folder:
+        settings = _settings(arguments, Path(folder))
+        with (
+            backtesting(settings, file=arguments.file, predictions=arguments.predictions) as training,
+            stopping_by_signal(training.trainer.stop),
+        ):
+            began = time.perf_counter()
+            sha256 = training.trainer.run()
+            seconds = time.perf_counter() - began
+            report = _report(training, sha256=sha256, seconds=seconds)
+            Console(stderr=True).print(scores_table(training.pipeline))
+    if arguments.report:
+        arguments.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write(json.dumps({name: value for name, value in report.items() if name not in LONG}, indent=2) + "\n")
+    return 0
+
+
+# Fields that a terminal has no room for; the report has them.
+LONG = ("baselines", "drift_alarms")
+
+
+def _settings(arguments: argparse.Namespace, folder: Path) -> Settings:
+    """What config and flags say; where they say nothing, the rows decide."""
+    flags = [f"source.paths={json.dumps([str(arguments.file)])}", f"storage.folder={json.dumps(str(folder))}"]
+    flags += [f"task.kind={arguments.task}"] if arguments.task else []
+    flags += [f"decoding.label={json.dumps(arguments.label)}"] if arguments.label else []
+    defaults: dict[str, Any] = {"source": {"kind": "files", "paths": []}}
+    if arguments.config is None:
+        label = arguments.label or "label"
+        kinds = inspect(arguments.file, fields=Fields(label=label))
+        defaults["model"] = {"inputs": "both" if kinds.text and kinds.features else "text" if kinds.text else "features"}
+    arguments.overrides = ["source.kind=files", *flags, *arguments.overrides]
+    return settings_from(arguments, defaults=defaults)
+
+
+def _report(training: Training, *, sha256: str, seconds: float) -> dict[str, Any]:
+    pipeline = training.pipeline
+    return {
+        **pipeline.evaluation.report(),
+        "encoder": training.encoder,
+        "examples_per_s": pipeline.rows / seconds,
+        "steps": pipeline.step,
+        "dead_letters": pipeline.dead_letters.count,
+        "state_sha256": sha256,
+    }

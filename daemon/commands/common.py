@@ -1,0 +1,45 @@
+"""What several commands do alike."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from daemon.config import load
+from daemon.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# Commands that only read the storage folder need no source.
+NO_SOURCE = {"source": {"kind": "files", "paths": []}}
+
+
+def settings_from(arguments: argparse.Namespace, *, defaults: Mapping[str, Any] | None = None) -> Settings:
+    """The settings that `--config`, the environment and `--set` give."""
+    return load(arguments.config, overrides=arguments.overrides, defaults=defaults)
+
+
+@contextmanager
+def stopping_by_signal(stop: Callable[[], None], *, at_once: Callable[[int], None] = os._exit) -> Iterator[None]:
+    """SIGTERM and Ctrl+C call `stop`; a second one calls `at_once` with an exit status, by which nothing is lost."""
+    asked = False
+
+    def handle(number: int, _: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            at_once(128 + number)
+        asked = True
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

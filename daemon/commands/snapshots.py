@@ -1,0 +1,54 @@
+"""`learnd snapshots`: list, show, pin and roll back what answers come from. Learning is never touched."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from daemon.assembly import serving
+from daemon.commands.common import NO_SOURCE, settings_from
+from daemon.storage.snapshots import Snapshots
+
+
+def run(arguments: argparse.Namespace) -> int:
+    snapshots = serving.snapshots(settings_from(arguments, defaults=NO_SOURCE))
+    match arguments.action:
+        case "list":
+            _list(snapshots)
+        case "show":
+            sys.stdout.write(json.dumps(snapshots.open(arguments.version).manifest, indent=2) + "\n")
+        case "pin":
+            snapshots.pin(arguments.version)
+        case "unpin":
+            snapshots.unpin(arguments.version)
+        case "rollback":
+            snapshots.hold(arguments.version)
+            sys.stdout.write(f"answers come from snapshot {arguments.version} until `learnd snapshots release`\n")
+        case "release":
+            snapshots.release()
+            sys.stdout.write(f"answers come from the newest snapshot, {snapshots.current()}\n")
+    return 0
+
+
+def _list(snapshots: Snapshots) -> None:
+    table = Table("version", "created", "step", "examples", "accuracy", "digest", "")
+    current = snapshots.current()
+    for info in snapshots.list():
+        manifest = info.manifest
+        created = datetime.fromtimestamp(manifest["published_s"], UTC).isoformat(sep=" ", timespec="seconds")
+        accuracy = manifest["scores"].get("accuracy")
+        table.add_row(
+            str(info.version),
+            created,
+            str(manifest["step"]),
+            str(manifest["rows"]),
+            "" if accuracy is None else f"{accuracy:.4f}",
+            info.digest[:12],
+            " ".join(["served"] * (info.version == current) + ["pinned"] * (info.version in snapshots.pinned())),
+        )
+    Console().print(table)

@@ -1,0 +1,169 @@
+"""Keeps what was learned: checkpoints and snapshots, copied in the loop and written beside it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from daemon.beside import BesideTheLoop, Cadence, Write
+from daemon.errors import LedgerFull, StorageError
+from daemon.failpoints import failpoint
+from daemon.monitoring.telemetry import Telemetry
+from daemon.pipeline import Pipeline
+from daemon.state import JSON
+from daemon.storage.checkpoints import Checkpoint, Checkpoints
+from daemon.storage.ledger import Ledger
+from daemon.storage.snapshot import SnapshotInfo
+from daemon.storage.snapshots import Snapshots
+from daemon.storage.tensors import host_copy
+from streams.source import Source
+
+logger = logging.getLogger(__name__)
+
+# A snapshot tells when its newest rows came to be; so many of them are enough to tell how fresh answers are.
+MAX_ARRIVALS = 256
+
+
+class Keeper:
+    """Decides when to keep, copies the state in the loop, and has it written beside the loop."""
+
+    def __init__(
+        self,
+        *,
+        checkpoints: Checkpoints,
+        snapshots: Snapshots,
+        ledger: Ledger,
+        source: Source,
+        telemetry: Telemetry,
+        fingerprint: Mapping[str, JSON],
+        blueprint: Mapping[str, JSON],
+        checkpoint_interval_s: float,
+        snapshot_interval_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`fingerprint` goes into every checkpoint (what the arithmetic depended on), `blueprint` into every snapshot (how to
+        build the model that takes its weights)."""
+        self._checkpoints, self._snapshots, self._ledger, self._source = checkpoints, snapshots, ledger, source
+        self._telemetry, self._fingerprint, self._blueprint = telemetry, fingerprint, blueprint
+        self._clock, self._wall_clock = clock, wall_clock
+        self._checkpoint_cadence = Cadence(checkpoint_interval_s, due_at=clock() + checkpoint_interval_s)
+        self._snapshot_cadence = Cadence(snapshot_interval_s)
+        self._beside = BesideTheLoop(clock=clock)
+        self._published_rows = 0
+        self.published_version: int | None = None
+
+    def newest_checkpoint(self) -> Checkpoint | None:
+        """The newest checkpoint that verifies."""
+        return self._checkpoints.load_newest()
+
+    def keep_what_is_due(self, pipeline: Pipeline) -> None:
+        """Called every turn of the loop: hear what became of the write under way, start the next one that is due."""
+        self._beside.reap(wait=False)
+        now = self._clock()
+        if self._beside.busy:
+            return
+        if now >= self._checkpoint_cadence.due_at:
+            self._beside.start(self._checkpoint(pipeline))
+        elif now >= self._snapshot_cadence.due_at and pipeline.rows > self._published_rows:
+            self._publish(pipeline)
+
+    def keep_everything(self, pipeline: Pipeline) -> None:
+        """Checkpoint, then publish what is not published yet; returns when both stand."""
+        self._beside.reap(wait=True)
+        self._beside.start(self._checkpoint(pipeline))
+        self._beside.reap(wait=True)
+        if pipeline.rows > self._published_rows:
+            self._publish(pipeline)
+            self._beside.reap(wait=True)
+
+    def close(self) -> None:
+        """Wait for the write under way."""
+        self._beside.close()
+
+    def _checkpoint(self, pipeline: Pipeline) -> Write:
+        began, step, positions = self._clock(), pipeline.step, dict(pipeline.positions)
+        pipeline.dead_letters.flush()
+        self._ledger.sync()
+        state = host_copy(pipeline.state_dict())
+        meta: dict[str, JSON] = {
+            "fingerprint": dict(self._fingerprint),
+            "ledger": {"position": pipeline.ledger_position, "chain": pipeline.ledger_chain},
+            "rows": pipeline.rows,
+        }
+
+        def then(_: object, seconds: float) -> None:
+            # Save before commit: the brokers are never told of more than a crash would keep.
+            failpoint("commit.before")
+            self._source.commit(positions)
+            failpoint("commit.done")
+            self._telemetry.checkpoint(seconds=seconds, at_s=self._wall_clock())
+
+        def failed(error: StorageError) -> None:
+            logger.error("no checkpoint at step %s, learning goes on: %s", step, error)
+            self._telemetry.checkpoint_failed()
+
+        return Write(
+            work=lambda: self._checkpoints.save(step=step, state=state, meta=meta),
+            then=then,
+            failed=failed,
+            cadence=self._checkpoint_cadence,
+            began=began,
+        )
+
+    def _publish(self, pipeline: Pipeline) -> None:
+        """Answer from what is learned now. A crash gives the same weights again, from the ledger: so that is fsynced first."""
+        began, rows, model = self._clock(), pipeline.rows, pipeline.learner.model
+        self._published_rows = rows
+        if not model.is_finite():
+            logger.error("no snapshot at row %s: a weight is not finite; the answers stay at the snapshot before", rows)
+            self._telemetry.gate("not_finite")
+            self._snapshot_cadence.done(began=began, ended=self._clock())
+            return
+        self._ledger.sync()
+        weights, companions = host_copy(model.weights()), dict(pipeline.learner.companions())
+        manifest = self._manifest(pipeline)
+        pipeline.arrivals.clear()
+
+        def then(info: SnapshotInfo, seconds: float) -> None:
+            self._note("published", {"version": info.version, "digest": info.digest, "step": manifest["step"], "rows": rows})
+            self.published_version = info.version
+            self._telemetry.published(version=info.version, seconds=seconds, at_s=self._wall_clock())
+
+        def failed(error: StorageError) -> None:
+            logger.error("no snapshot at row %s, the answers stay at the one before: %s", rows, error)
+            self._telemetry.gate("failed")
+
+        self._beside.start(
+            Write(
+                work=lambda: self._snapshots.publish(
+                    weights=weights, weights_name=model.weights_name, companions=companions, manifest=manifest
+                ),
+                then=then,
+                failed=failed,
+                cadence=self._snapshot_cadence,
+                began=began,
+            )
+        )
+
+    def _manifest(self, pipeline: Pipeline) -> dict[str, JSON]:
+        arrivals = sorted(pipeline.arrivals)
+        every = max(1, -(-len(arrivals) // MAX_ARRIVALS))
+        return {
+            "step": pipeline.step,
+            "rows": pipeline.rows,
+            "positions": {str(partition): offset for partition, offset in sorted(pipeline.positions.items())},
+            "ledger": {"position": pipeline.ledger_position, "chain": pipeline.ledger_chain},
+            "scores": pipeline.evaluation.summary(),
+            "arrivals": arrivals[::every],
+            "published_s": self._wall_clock(),
+            "blueprint": {**self._blueprint, **pipeline.learner.task.state_dict()},
+        }
+
+    def _note(self, kind: str, body: dict[str, JSON]) -> None:
+        """Write to the ledger what is told, not planned; where it cannot grow, the next plan will say so and wait."""
+        try:
+            self._ledger.append(kind, body)
+        except LedgerFull as full:
+            logger.warning("%s is missing from the ledger: %s", kind, full)

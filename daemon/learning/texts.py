@@ -1,0 +1,29 @@
+"""The pool of experts for texts: the one place that names them and their constants."""
+
+from __future__ import annotations
+
+from daemon.learning.experts.base import Expert
+from daemon.learning.experts.knn import NearestNeighbours
+from daemon.learning.experts.lda import StreamingLDA
+from daemon.learning.experts.markov import MarkovLabel
+from daemon.learning.experts.naive_bayes import NaiveBayes
+from daemon.learning.experts.prior import DecayedPrior
+from daemon.learning.experts.softmax import SoftmaxBank
+from daemon.learning.features.text import TextFeatures
+
+# The bound on the sum of the mixing weights for a pool of these experts.
+MAX_TOTAL = 1.2
+
+
+def text_experts(features: TextFeatures) -> list[Expert]:
+    """Experts on hashed words and bytes, and, where `features` has an encoder, on its embeddings."""
+    lda = StreamingLDA(text=features) if features.width else None
+    # The softmaxes read the LDA's prediction, so it stands before them.
+    embedded: list[Expert] = [lda, NearestNeighbours(text=features)] if lda else []
+    return [
+        *embedded,
+        *SoftmaxBank(text=features, lda=lda).experts(),
+        NaiveBayes(text=features),
+        MarkovLabel(decay=0.995, pseudo_count=0.5, diagonal=0.5),
+        DecayedPrior(half_life=32.0, pseudo_count=0.5),
+    ]

@@ -1,0 +1,143 @@
+"""What happens to the records of one planned step: decode, test, learn, watch, react.
+
+This is the part of the loop whose result is promised bit for bit. It reads a clock for telemetry alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from daemon.errors import LedgerError
+from daemon.learning.learner import Learner
+from daemon.monitoring.evaluation import Evaluation
+from daemon.monitoring.telemetry import Telemetry
+from daemon.plan import Plan, advance
+from daemon.predictions import PredictionLog
+from daemon.state import JSON, State
+from daemon.storage.tensors import digest
+from streams.deadletter import DeadLetters
+from streams.decoding.base import Decoder
+from streams.errors import DecodeError
+from streams.record import Example, Record, Run
+
+
+class Pipeline:
+    """Carries out planned steps. Its state is what is learned, and why."""
+
+    def __init__(
+        self,
+        *,
+        decoder: Decoder,
+        dead_letters: DeadLetters,
+        learner: Learner,
+        evaluation: Evaluation,
+        predictions: PredictionLog,
+        telemetry: Telemetry,
+        rewarm_on_drift: bool,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.learner, self.evaluation, self.dead_letters = learner, evaluation, dead_letters
+        self._decoder, self._predictions, self._telemetry = decoder, predictions, telemetry
+        self._rewarm_on_drift, self._wall_clock = rewarm_on_drift, wall_clock
+        self.step = 0
+        self.positions: dict[int, int] = {}
+        self.journaled: dict[str, JSON] = {}
+        self.ledger_position, self.ledger_chain = 0, ""
+        self.newest_s: dict[int, float] = {}
+        self.arrivals: list[float] = []
+        """When the records came to be that were learned since the last snapshot, in seconds since the epoch."""
+
+    @property
+    def rows(self) -> int:
+        """Examples learned so far."""
+        return self.evaluation.rows
+
+    def learn(self, plan: Plan, records: Sequence[Record]) -> None:
+        """Carry out one step: each example is scored, then learned; reactions to drift apply from the next step on."""
+        if plan.rows != self.rows or plan.step != self.step + 1:
+            raise LedgerError(
+                f"step {plan.step} was planned after {plan.rows} rows, but {self.rows} rows and {self.step} steps were "
+                "learned; ledger and checkpoint do not belong together: restore both from one backup"
+            )
+        examples = self._decode(records)
+        for piece in self.learner.pieces(examples):
+            scored = self.learner.learn(piece)
+            self._predictions.write(piece, scored)
+            alarms = self.evaluation.observe(scored, slices=[example.slices for example in piece])
+            self._telemetry.alarms(alarms)
+            if self._rewarm_on_drift and any(alarm.worse for alarm in alarms):
+                self.learner.rewarm()
+        self.step = plan.step
+        self.positions = advance(self.positions, plan.runs)
+        self.arrivals += [record.timestamp_s or self._wall_clock() for record in records]
+        self.newest_s |= {record.partition: record.timestamp_s for record in records if record.timestamp_s}
+        self._telemetry.step(
+            learned=len(examples),
+            stats=self.learner.model.stats(),
+            evaluation=self.evaluation,
+            labels=self.learner.task.labels,
+        )
+
+    def change(self, journaled: Mapping[str, JSON]) -> None:
+        """Take changed settings from the next step on."""
+        self.journaled = dict(journaled)
+        rate = journaled["optimizer.learning_rate"]
+        assert isinstance(rate, float)
+        self.learner.set_rate(rate)
+
+    def carried_out(self, position: int, chain: str) -> None:
+        """Everything that the ledger holds before `position` is in the state now; `chain` is its digest up to there."""
+        self.ledger_position, self.ledger_chain = position, chain
+
+    def skip(self, run: Run) -> None:
+        """Pass over a gap that retention left and the operator accepted."""
+        self.positions = advance(self.positions, [run])
+        self._telemetry.skipped(run.end - run.start)
+
+    def state_dict(self) -> dict[str, State]:
+        return {
+            "learner": self.learner.state_dict(),
+            "evaluation": self.evaluation.state_dict(),
+            "progress": {
+                "step": self.step,
+                "positions": {str(partition): offset for partition, offset in sorted(self.positions.items())},
+                "journaled": self.journaled,
+            },
+        }
+
+    def load_state_dict(self, state: dict[str, State]) -> None:
+        self.learner.load_state_dict(state["learner"])
+        self.evaluation.load_state_dict(state["evaluation"])
+        self.step = state["progress"]["step"]
+        self.positions = {int(partition): offset for partition, offset in state["progress"]["positions"].items()}
+        self.journaled = state["progress"]["journaled"]
+
+    def state_sha256(self) -> str:
+        """Hash of what is learned and why, in canonical order: everything but the number of steps that it was cut into."""
+        state = self.state_dict()
+        del state["progress"]["step"]
+        return digest(state)
+
+    def _decode(self, records: Sequence[Record]) -> list[Example]:
+        """The examples in `records`; what cannot be one, or brings a label too many, becomes a dead letter."""
+        decoded: list[tuple[Record, Example]] = []
+        for record in records:
+            try:
+                decoded.append((record, self._decoder.decode(record)))
+            except DecodeError as error:
+                self._refuse(record, error)
+        admitted = self.learner.task.admits([example.target for _, example in decoded])
+        for (record, example), ok in zip(decoded, admitted, strict=True):
+            if ok:
+                self.dead_letters.passed()
+            else:
+                self._refuse(record, DecodeError("label", f"{example.target!r} is not in the set of labels, or one too many"))
+        return [example for (_, example), ok in zip(decoded, admitted, strict=True) if ok]
+
+    def _refuse(self, record: Record, error: DecodeError) -> None:
+        self.dead_letters.send(record, error)
+        if error.stage == "tombstone":
+            self._telemetry.records("tombstone")
+        else:
+            self._telemetry.dead_letter(error.stage)

@@ -1,0 +1,159 @@
+"""Back to the very bits: the newest checkpoint, its positions, and the steps that the ledger had planned since."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from daemon.errors import LedgerError
+from daemon.pipeline import Pipeline
+from daemon.plan import Plan
+from daemon.state import JSON
+from daemon.storage.checkpoints import Checkpoint
+from daemon.storage.entries import Entry
+from daemon.storage.ledger import Ledger
+from streams.record import Record, Run
+from streams.source import Source
+
+logger = logging.getLogger(__name__)
+
+# How long one look for planned records may take before a stop request is looked at.
+LOOK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What learning here depends on besides the records.
+
+    `settings` may not change on resume (`refuse_changes` raises where they did), a change of `journaled` is written to the
+    ledger, and bits are promised only where `fingerprint` is the same.
+    """
+
+    settings: Mapping[str, JSON]
+    journaled: Mapping[str, JSON]
+    fingerprint: Mapping[str, JSON]
+    refuse_changes: Callable[[Mapping[str, JSON]], None]
+
+
+def recover(
+    *,
+    terms: Terms,
+    checkpoint: Checkpoint | None,
+    source: Source,
+    pipeline: Pipeline,
+    ledger: Ledger,
+    stopping: Callable[[], bool],
+) -> None:
+    """Bring `pipeline` to where the ledger ends, with `source` open there.
+
+    Raises `ConfigError` for a changed fixed setting, `LedgerError` where checkpoint and ledger do not belong together, and
+    `GapError` where a planned record is gone.
+    """
+    opened = next(ledger.entries(0), None)
+    if opened is None:
+        _begin(terms, checkpoint, source, pipeline, ledger)
+    else:
+        terms.refuse_changes(opened.body["settings"])
+        _resume(opened, terms, checkpoint, source, pipeline, ledger, stopping)
+
+
+def _begin(terms: Terms, checkpoint: Checkpoint | None, source: Source, pipeline: Pipeline, ledger: Ledger) -> None:
+    """First start: where each partition begins is an outside decision, so it is written down before anything is learned."""
+    if checkpoint is not None:
+        raise LedgerError(f"there is checkpoint {checkpoint.name} but no ledger; restore both from one backup")
+    source.open({})
+    pipeline.positions, pipeline.journaled = source.positions(), dict(terms.journaled)
+    ledger.append(
+        "opened",
+        {
+            "settings": dict(terms.settings),
+            "journaled": dict(terms.journaled),
+            "fingerprint": dict(terms.fingerprint),
+            "positions": {str(partition): offset for partition, offset in sorted(pipeline.positions.items())},
+            "identity": source.identity(),
+        },
+    )
+    pipeline.carried_out(ledger.position, ledger.head)
+
+
+def _resume(
+    opened: Entry,
+    terms: Terms,
+    checkpoint: Checkpoint | None,
+    source: Source,
+    pipeline: Pipeline,
+    ledger: Ledger,
+    stopping: Callable[[], bool],
+) -> None:
+    fingerprint = opened.body["fingerprint"]
+    if checkpoint is None:
+        pipeline.positions = {int(partition): offset for partition, offset in opened.body["positions"].items()}
+        pipeline.journaled = dict(opened.body["journaled"])
+        pipeline.carried_out(1, opened.chain)
+    else:
+        _check_belongs(checkpoint, ledger)
+        pipeline.load_state_dict(checkpoint.state)
+        pipeline.carried_out(checkpoint.meta["ledger"]["position"], checkpoint.meta["ledger"]["chain"])
+        fingerprint = checkpoint.meta["fingerprint"]
+    source.open(pipeline.positions, identity=opened.body["identity"])
+    to_redo = ledger.position - pipeline.ledger_position
+    logger.info("resuming at row %s; %s ledger entries to redo", pipeline.rows, to_redo)
+    for entry in ledger.entries(pipeline.ledger_position):
+        if stopping():
+            return
+        fingerprint = entry.body["fingerprint"] if entry.kind == "started" else fingerprint
+        _redo(entry, source, pipeline, stopping)
+    _warn_of_other_arithmetic(fingerprint, terms.fingerprint)
+    ledger.append("started", {"fingerprint": dict(terms.fingerprint)})
+    if pipeline.journaled != dict(terms.journaled):
+        ledger.append("settings", dict(terms.journaled))
+        pipeline.change(terms.journaled)
+    pipeline.carried_out(ledger.position, ledger.head)
+
+
+def _check_belongs(checkpoint: Checkpoint, ledger: Ledger) -> None:
+    position, chain = checkpoint.meta["ledger"]["position"], checkpoint.meta["ledger"]["chain"]
+    last = next(ledger.entries(position - 1), None)
+    if last is None or last.chain != chain:
+        found = "ends before it" if last is None else "has another history"
+        raise LedgerError(
+            f"checkpoint {checkpoint.name} stands at ledger entry {position}, but the ledger {found}; "
+            "restore both from one backup"
+        )
+
+
+def _redo(entry: Entry, source: Source, pipeline: Pipeline, stopping: Callable[[], bool]) -> None:
+    match entry.kind:
+        case "plan":
+            plan = Plan.from_body(entry.body)
+            records = _records_of(plan, source, stopping)
+            if records is None:
+                return
+            pipeline.learn(plan, records)
+        case "skipped":
+            pipeline.skip(Run(entry.body["partition"], entry.body["start"], entry.body["end"]))
+        case "settings":
+            pipeline.change(entry.body)
+    pipeline.carried_out(entry.n + 1, entry.chain)
+
+
+def _records_of(plan: Plan, source: Source, stopping: Callable[[], bool]) -> list[Record] | None:
+    """The records of `plan` in its order, or None when asked to stop while waiting for them."""
+    records: list[Record] = []
+    for run in plan.runs:
+        while (found := source.take_run(run, timeout_s=LOOK_S)) is None:
+            if stopping():
+                return None
+        records += found
+    return records
+
+
+def _warn_of_other_arithmetic(before: Mapping[str, JSON], now: Mapping[str, JSON]) -> None:
+    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    if changed:
+        logger.warning(
+            "what the arithmetic depends on has changed since the last start (%s): learning goes on, but the bits may differ "
+            "from those of a run that was never moved",
+            ", ".join(f"{name}: {before.get(name)} -> {now.get(name)}" for name in changed),
+        )

@@ -1,0 +1,134 @@
+"""The loop: gather a micro-batch, write down what will be learned, learn it, keep it.
+
+    startup    take the newest checkpoint, read on from its positions, redo what the ledger had planned since
+    loop       gather -> plan -> learn -> keep, until asked to stop or the log is at its end
+    shutdown   finish the step, checkpoint, publish, leave
+
+Everything that decides the weights passes through `learn`, live and redone alike, so a redone step is the same step.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from daemon.errors import LedgerFull
+from daemon.failpoints import failpoint
+from daemon.gathering import Gatherer
+from daemon.keeper import Keeper
+from daemon.monitoring.telemetry import Telemetry
+from daemon.pipeline import Pipeline
+from daemon.plan import Plan, runs_of
+from daemon.progress import Progress
+from daemon.recovery import Terms, recover
+from daemon.state import JSON
+from daemon.storage.ledger import Ledger
+from streams.record import Record, Run
+from streams.source import Source
+
+logger = logging.getLogger(__name__)
+
+# How long learning pauses before it asks again whether the ledger can grow.
+FULL_PAUSE_S = 1.0
+
+
+class Trainer:
+    """One model, one writer, one loop. Everything it needs is handed to it; nothing is looked up."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        pipeline: Pipeline,
+        ledger: Ledger,
+        keeper: Keeper,
+        telemetry: Telemetry,
+        gatherer: Callable[[Source], Gatherer],
+        terms: Terms,
+        progress: Progress,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._source, self._pipeline, self._ledger = source, pipeline, ledger
+        self._keeper, self._telemetry, self._make_gatherer = keeper, telemetry, gatherer
+        self._terms, self._progress, self._sleep = terms, progress, sleep
+        self._skipped: list[Run] = []
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Ask the loop to end after the step that it is in; only sets flags, so a signal handler may call it."""
+        self._stopping = True
+        self._telemetry.health.stopping()
+
+    def run(self) -> str:
+        """Learn until asked to stop or the log is at its end; returns the `state_sha256` of what was learned."""
+        gatherer = self.startup()
+        self.loop(gatherer)
+        return self.shutdown()
+
+    def startup(self) -> Gatherer:
+        recover(
+            terms=self._terms,
+            checkpoint=self._keeper.newest_checkpoint(),
+            source=self._source,
+            pipeline=self._pipeline,
+            ledger=self._ledger,
+            stopping=lambda: self._stopping,
+        )
+        return self._make_gatherer(self._source)
+
+    def loop(self, gatherer: Gatherer) -> None:
+        while not self._stopping and not gatherer.at_end():
+            records = gatherer.next()
+            if records:
+                self.learn_planned(records)
+            self._keeper.keep_what_is_due(self._pipeline)
+            self._tell()
+
+    def _tell(self) -> None:
+        lag = self._source.lag()
+        self._telemetry.turn(lag=lag, positions=self._pipeline.positions, newest_s=self._pipeline.newest_s)
+        self._progress.turn(self._pipeline, lag=lag, snapshot_version=self._keeper.published_version)
+
+    def shutdown(self) -> str:
+        self._keeper.keep_everything(self._pipeline)
+        return self._pipeline.state_sha256()
+
+    def learn_planned(self, records: Sequence[Record]) -> None:
+        """Write down what will be learned, then learn it."""
+        self._note_skipped(records)
+        plan = Plan(step=self._pipeline.step + 1, rows=self._pipeline.rows, runs=runs_of(records, self._pipeline.positions))
+        failpoint("plan.before")
+        if not self._write_down("plan", plan.body()):
+            return
+        failpoint("plan.written")
+        self._pipeline.learn(plan, records)
+        self._pipeline.carried_out(self._ledger.position, self._ledger.head)
+        failpoint("step.done")
+
+    def _note_skipped(self, records: Sequence[Record]) -> None:
+        """Write down the gaps that the operator lets us pass, once the records after them come."""
+        self._skipped += self._source.skipped()
+        for run in [r for r in self._skipped if any(c.partition == r.partition and c.offset >= r.end for c in records)]:
+            self._write_down("skipped", {"partition": run.partition, "start": run.start, "end": run.end})
+            self._pipeline.skip(run)
+            self._pipeline.carried_out(self._ledger.position, self._ledger.head)
+            self._skipped.remove(run)
+
+    def _write_down(self, kind: str, body: dict[str, JSON]) -> bool:
+        """Append to the ledger; while it cannot grow, learning pauses and answers go on. False when asked to stop meanwhile."""
+        while True:
+            try:
+                self._ledger.append(kind, body)
+            except LedgerFull as full:
+                if not self._telemetry.paused:
+                    logger.warning("learning pauses: %s", full)
+                self._telemetry.ledger_paused(True)
+                if self._stopping:
+                    return False
+                self._sleep(FULL_PAUSE_S)
+            else:
+                if self._telemetry.paused:
+                    logger.info("learning goes on: the ledger can grow again")
+                    self._telemetry.ledger_paused(False)
+                return True

@@ -1,0 +1,35 @@
+"""What the documents say is what the code says."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_page_of_settings_is_generated_from_the_code() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "make_settings.py"))["page"]()
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == page, "run `make docs`"
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_readme_names_every_command_of_the_help() -> None:
+    text = subprocess.run([sys.executable, "-m", "daemon", "--help"], capture_output=True, text=True, check=True).stdout
+    commands = re.findall(r"^ {4}(\w+) ", text, flags=re.MULTILINE)
+    assert len(commands) >= 8
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [command for command in commands if f"learnd {command}" not in readme] == []
+
+
+def test_locks_name_no_registry() -> None:
+    for lock in sorted((ROOT / "requirements").glob("*.txt")):
+        assert not re.search(r"https?://|--(extra-)?index-url", lock.read_text(encoding="utf-8")), lock.name
