@@ -138,7 +138,9 @@ class Toy:
 
     def client(self, *, token: str = "") -> httpx.Client:
         headers = {"Authorization": f"Bearer {token or self.token}"} if token or self.token else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        # Idle connections stay: where httpx closes them, one of its threads may close what another has just been given.
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=60)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, limits=limits)
 
     def wait_for_version(self, version: int) -> None:
         wait_until(lambda: self.sample("learnd_served_snapshot_version") == version)
