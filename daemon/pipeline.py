@@ -35,18 +35,20 @@ class Pipeline:
         predictions: PredictionLog,
         telemetry: Telemetry,
         rewarm_on_drift: bool,
+        live: bool,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.learner, self.evaluation, self.dead_letters = learner, evaluation, dead_letters
         self._decoder, self._predictions, self._telemetry = decoder, predictions, telemetry
-        self._rewarm_on_drift, self._wall_clock = rewarm_on_drift, wall_clock
+        self._rewarm_on_drift, self._live, self._wall_clock = rewarm_on_drift, live, wall_clock
         self.step = 0
         self.positions: dict[int, int] = {}
         self.journaled: dict[str, JSON] = {}
         self.ledger_position, self.ledger_chain = 0, ""
         self.newest_s: dict[int, float] = {}
         self.arrivals: list[float] = []
-        """When the records came to be that were learned since the last snapshot, in seconds since the epoch."""
+        """When the records came to be that were learned since the last snapshot, in seconds since the epoch; from
+        recorded files, whose times are of long ago, when they were read."""
 
     @property
     def rows(self) -> int:
@@ -70,7 +72,7 @@ class Pipeline:
                 self.learner.rewarm()
         self.step = plan.step
         self.positions = advance(self.positions, plan.runs)
-        self.arrivals += [record.timestamp_s or self._wall_clock() for record in records]
+        self.arrivals += [record.timestamp_s if self._live else self._wall_clock() for record in records]
         self.newest_s |= {record.partition: record.timestamp_s for record in records if record.timestamp_s}
         self._telemetry.step(
             learned=len(examples),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from daemon.errors import ConfigError, ModelError
-from daemon.learning.encoders import encoder_files, find_encoder, load_encoder
+from daemon.learning.encoders import FrozenEncoder, encoder_files, find_encoder, load_encoder
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.text import TextFeatures
@@ -43,17 +44,14 @@ BLUEPRINT = ("task", "model", "features", "optimizer", "schedule", "replay")
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Where the encoder of a model lies; `name` is as the settings have it, None for none."""
+    """Where the encoder of a model lies; `name` is as the settings have it, None for none.
 
-    name: str | None
-    folder: Path | None
+    `sha256` stands for the bytes of its files: encoders are the same where it is, wherever they lie.
+    """
 
-    def sha256(self) -> str:
-        """Hash over the bytes of its files, "" where there is none."""
-        digest = hashlib.sha256()
-        for path in encoder_files(self.folder) if self.folder else ():
-            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
-        return digest.hexdigest() if self.folder else ""
+    name: str | None = field(compare=False)
+    folder: Path | None = field(compare=False)
+    sha256: str = ""
 
 
 NO_ENCODER = Encoder(name=None, folder=None)
@@ -65,12 +63,26 @@ def encoder(settings: Settings, *, may_lack: bool) -> Encoder:
     if name == "none" or settings.model.inputs == "features":
         return NO_ENCODER
     try:
-        return Encoder(name=name, folder=find_encoder(name))
+        folder = find_encoder(name)
     except ModelError as error:
         if name != "auto" or not may_lack or settings.model.kind == "transformer":
             raise
         logger.warning("learning from n-grams alone, which costs accuracy: %s", error)
         return NO_ENCODER
+    return Encoder(name=name, folder=folder, sha256=_sha256(folder))
+
+
+def _sha256(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in encoder_files(folder):
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _frozen(encoder: Encoder, device: str, max_tokens: int) -> FrozenEncoder:
+    """A server that swaps snapshots hundreds of times a day loads the encoder that they share once."""
+    return load_encoder(str(encoder.folder), device=device, max_tokens=max_tokens)
 
 
 def task(settings: Settings) -> Task:
@@ -101,7 +113,7 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> M
     if settings.model.inputs in ("text", "both"):
         frozen = None
         if encoder.folder:
-            frozen = load_encoder(str(encoder.folder), device=str(device), max_tokens=settings.model.max_tokens)
+            frozen = _frozen(encoder, str(device), settings.model.max_tokens)
             companions |= frozen.companions()
         text = TextFeatures(encoder=frozen)
         extractors["text"] = text

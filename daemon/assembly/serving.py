@@ -19,6 +19,7 @@ from daemon.serving.server import Server
 from daemon.serving.service import Limits
 from daemon.serving.telemetry import Telemetry
 from daemon.settings import Settings
+from daemon.storage.canonical import sha256_of
 from daemon.storage.snapshot import Snapshot
 from daemon.storage.snapshots import Snapshots
 
@@ -30,7 +31,8 @@ def snapshots(settings: Settings) -> Snapshots:
 
 def server(settings: Settings) -> Server:
     """Listens from now on; answers once it runs."""
-    make_deterministic(settings.training.threads)
+    # The loop has the other cores: an answer is a few rows.
+    make_deterministic(threads=1)
     chosen = settings.serving
     return Server(
         host=chosen.host,
@@ -78,5 +80,9 @@ def _encoder(snapshot: Snapshot) -> models.Encoder:
     """The snapshot's own copy: a folder that transformers loads is its own encoder."""
     for folder in (snapshot.path / "encoder", snapshot.path):
         if (folder / "config.json").exists():
-            return models.Encoder(name=str(folder), folder=folder)
+            files = snapshot.manifest["files"]
+            prefix = f"{folder.relative_to(snapshot.path)}/".removeprefix("./")
+            return models.Encoder(
+                name=str(folder), folder=folder, sha256=sha256_of({n: files[n] for n in files if n.startswith(prefix)})
+            )
     return models.NO_ENCODER

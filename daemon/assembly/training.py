@@ -30,7 +30,7 @@ from daemon.pipeline import Pipeline
 from daemon.predictions import NoPredictions, PredictionFile, PredictionLog
 from daemon.progress import LoggedProgress, NoProgress, Progress
 from daemon.recovery import Terms
-from daemon.settings import Settings
+from daemon.settings import KafkaSettings, Settings
 from daemon.state import JSON
 from daemon.storage.checkpoints import Checkpoints
 from daemon.storage.folder import Writer
@@ -129,6 +129,7 @@ def _assemble(
         predictions=predictions,
         telemetry=telemetry,
         rewarm_on_drift=settings.schedule.rewarm_on_drift,
+        live=isinstance(settings.source, KafkaSettings),
     )
     facts = {**fingerprint(device), "packages": _packages_sha256()}
     keeper = Keeper(
@@ -160,7 +161,7 @@ def _assemble(
 
 def _terms(settings: Settings, encoder: models.Encoder, facts: dict[str, JSON]) -> Terms:
     # A frozen encoder is no part of any state, but every weight depends on its bytes.
-    fixed = {**fixed_settings(settings), "encoder_sha256": encoder.sha256()}
+    fixed = {**fixed_settings(settings), "encoder_sha256": encoder.sha256}
     return Terms(
         settings=fixed,
         journaled=journaled_settings(settings),

@@ -41,9 +41,11 @@ class FrozenEncoder:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(B, D) for B texts; a text longer than `max_tokens` is cut there."""
         key = tuple(texts)
-        if key != self._last[0]:
-            self._last = (key, self._encode(key))
-        return self._last[1]
+        # One look at what was encoded last: a server may share this encoder between the old snapshot and the next.
+        last = self._last
+        if key != last[0]:
+            last = self._last = (key, self._encode(key))
+        return last[1]
 
     def _encode(self, texts: tuple[str, ...]) -> NDArray[np.float32]:
         tokens = self._tokenizer(list(texts), truncation=True, max_length=self._max_tokens)["input_ids"]

@@ -221,9 +221,9 @@ def test_log_made_anew_is_refused(log: Log) -> None:
     source.close()
     log.remake()
     other = log.source()
-    with pytest.raises(ReplacedError, match="[Ss]tart a new folder"):
+    with pytest.raises(ReplacedError, match=r"[Ss]tart a new folder"):
         other.open(positions, identity=identity)
-    with pytest.raises(ReplacedError, match="[Ss]tart a new folder"):
+    with pytest.raises(ReplacedError, match=r"[Ss]tart a new folder"):
         other.open({}, identity={"of": "another kind"})
 
 

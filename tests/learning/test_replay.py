@@ -75,6 +75,7 @@ def test_after_a_drift_only_recent_rows_are_replayed_until_the_ring_has_turned_o
 
 def test_no_rows_are_no_rows() -> None:
     rows = numbered([1, 2])
-    assert concatenate({}, rows) == rows
-    assert concatenate(rows, {}) == rows
+    assert concatenate({}, rows)["target"].tolist() == [1, 2]
+    assert concatenate(rows, numbered([]))["target"].tolist() == [1, 2]
+    assert concatenate(numbered([]), {}) == {}
     assert concatenate(rows, rows)["target"].tolist() == [1, 2, 1, 2]

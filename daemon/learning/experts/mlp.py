@@ -1,336 +1,41 @@
-"""A small neural network with replay, stepped once or more a row in compiled code."""
+"""A small neural network as an expert on dense inputs."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.compiled import compiled
 from daemon.learning.experts.base import Expert
+from daemon.learning.experts.perceptron import Perceptron, softmax
 from daemon.learning.features.inputs import Dense
 from daemon.state import State
 
-Weights = NDArray[np.float32]
-
-HIDDEN = 64
-BETA_1, BETA_2, EPSILON, DECAY = 0.9, 0.999, 1e-8, 0.01
-
 
 class MLP(Expert):
-    """Two hidden layers of 64 with ReLU and a softmax; AdamW at a constant rate.
+    """p = softmax of a `Perceptron`'s outputs, one a class, that of the spare class among them."""
 
-    Each row learned takes `steps` steps on itself and `num_replayed` of the last `memory` rows, drawn by a hash of (seed, row
-    ordinal, step): the sum of the losses, each by its row's weight, over the number of rows. An input that appears later gets
-    weights then, drawn from (seed, input).
-
-    After Loshchilov and Hutter 2019 (AdamW), He et al. 2015 (initial weights).
-    """
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        inputs: Dense,
-        seed: int,
-        rate: float = 3e-3,
-        steps: int = 2,
-        num_replayed: int = 32,
-        memory: int = 2000,
-    ) -> None:
+    def __init__(self, *, name: str, inputs: Dense, seed: int, rate: float = 3e-3, steps: int = 2) -> None:
         self.name = name
-        self._inputs = inputs
-        self._seed = seed
-        self._rate = rate
-        self._steps = steps
-        self._num_replayed = num_replayed
-        first = np.random.default_rng([seed, 0])
-        # Everything that is stepped lies in one vector: biases, second layer, then what grows: output layer, first layer.
-        self._theta_P: Weights = _initial(first)
-        self._moment_P: Weights = np.zeros_like(self._theta_P)
-        self._square_P: Weights = np.zeros_like(self._theta_P)
-        self._num_known = 1
-        self._num_inputs = 0
-        self._num_rows = 0
-        self._memory_MD: Weights = np.zeros((memory, 0), dtype=np.float32)
-        self._target_M = np.zeros(memory, dtype=np.int64)
-        self._weight_M: Weights = np.zeros(memory, dtype=np.float32)
-        self._p_K = np.ones(1)
+        self._perceptron = Perceptron(inputs=inputs, seed=seed, classifies=True, rate=rate, steps=steps)
 
     def predict(self) -> NDArray[np.float64]:
-        self._fit_width()
-        self._p_K = _predict(self._theta_P, self._num_known, self._inputs.values_D)
-        return self._p_K
-
-    def _fit_width(self) -> None:
-        """Weights for the inputs that have come: a function of seed, input and width, whenever it is called."""
-        width = self._inputs.width
-        new = [
-            np.random.default_rng([self._seed, 1, i]).normal(size=HIDDEN) * np.sqrt(2.0 / width)
-            for i in range(self._num_inputs, width)
-        ]
-        if new:
-            added = np.concatenate(new).astype(np.float32)
-            self._theta_P = np.concatenate([self._theta_P, added])
-            self._moment_P = np.concatenate([self._moment_P, np.zeros_like(added)])
-            self._square_P = np.concatenate([self._square_P, np.zeros_like(added)])
-            self._memory_MD = np.pad(self._memory_MD, ((0, 0), (0, width - self._num_inputs)))
-            self._num_inputs = width
+        return softmax(self._perceptron.predict())
 
     def learn(self, target: float, weight: float) -> None:
-        if weight == 0.0:
-            return
-        place = self._num_rows % len(self._memory_MD)
-        self._memory_MD[place] = self._inputs.values_D[: self._num_inputs]
-        self._target_M[place] = int(target)
-        self._weight_M[place] = weight
-        for step in range(self._steps):
-            _step(
-                self._theta_P, self._moment_P, self._square_P, self._num_known, self._memory_MD, self._target_M, self._weight_M,
-                self._num_rows, self._num_replayed, self._seed, self._num_rows * self._steps + step, self._rate,
-            )  # fmt: skip
-        self._num_rows += 1
+        if weight > 0.0:
+            self._perceptron.learn(target, weight)
 
     def grow(self) -> None:
-        end = OUTPUT + self._num_known * (HIDDEN + 1)
-        for name in ("_theta_P", "_moment_P", "_square_P"):
-            vector = getattr(self, name)
-            setattr(self, name, np.concatenate([vector[:end], vector[end - HIDDEN - 1 : end], vector[end:]]))
-        self._num_known += 1
-        self._p_K = np.append(self._p_K, self._p_K[-1]) / (1.0 + self._p_K[-1])
+        self._perceptron.grow()
 
     def state_dict(self) -> State:
-        self._fit_width()
-        num_stored = min(self._num_rows, len(self._memory_MD))
-        return self.weights() | {
-            "num_rows": self._num_rows,
-            "moment": self._moment_P.copy(),
-            "square": self._square_P.copy(),
-            "memory": self._memory_MD[:num_stored].copy(),
-            "targets": self._target_M[:num_stored].copy(),
-            "row_weights": self._weight_M[:num_stored].copy(),
-        }
+        return self._perceptron.state_dict()
 
     def load_state_dict(self, state: State) -> None:
-        self.load_weights(state)
-        self._num_rows = int(state["num_rows"])
-        self._moment_P = np.array(state["moment"], dtype=np.float32)
-        self._square_P = np.array(state["square"], dtype=np.float32)
-        num_stored = len(state["memory"])
-        self._memory_MD[:num_stored] = state["memory"]
-        self._target_M[:num_stored] = state["targets"]
-        self._weight_M[:num_stored] = state["row_weights"]
+        self._perceptron.load_state_dict(state)
 
     def weights(self) -> State:
-        self._fit_width()
-        return {"theta": self._theta_P.copy(), "num_known": self._num_known, "num_inputs": self._num_inputs}
+        return self._perceptron.weights()
 
     def load_weights(self, state: State) -> None:
-        self._num_known = int(state["num_known"])
-        self._num_inputs = int(state["num_inputs"])
-        self._theta_P = np.array(state["theta"], dtype=np.float32)
-        self._moment_P = np.zeros_like(self._theta_P)
-        self._square_P = np.zeros_like(self._theta_P)
-        self._memory_MD = np.zeros((len(self._memory_MD), self._num_inputs), dtype=np.float32)
-
-
-# Where the second layer, its bias and the output layer start in the vector of parameters.
-SECOND, SECOND_BIAS, OUTPUT = HIDDEN, HIDDEN + HIDDEN * HIDDEN, 2 * HIDDEN + HIDDEN * HIDDEN
-
-
-def _initial(random: np.random.Generator) -> Weights:
-    """Parameters for no input and the spare class alone; the output starts at 0, so that all classes start alike."""
-    theta_P = np.zeros(OUTPUT + HIDDEN + 1, dtype=np.float32)
-    theta_P[SECOND:SECOND_BIAS] = random.normal(size=HIDDEN * HIDDEN) * np.sqrt(2.0 / HIDDEN)
-    return theta_P
-
-
-@compiled
-def _add_product(input_BI: Weights, weight_IJ: Weights, output_BJ: Weights) -> None:
-    """output += input · weight, four inputs at a time."""
-    num_inputs, num_outputs = weight_IJ.shape
-    whole = num_inputs // 4 * 4
-    for b in range(len(input_BI)):
-        for i in range(0, whole, 4):
-            a0, a1, a2, a3 = input_BI[b, i], input_BI[b, i + 1], input_BI[b, i + 2], input_BI[b, i + 3]
-            for j in range(num_outputs):
-                output_BJ[b, j] += (a0 * weight_IJ[i, j] + a1 * weight_IJ[i + 1, j]) + (
-                    a2 * weight_IJ[i + 2, j] + a3 * weight_IJ[i + 3, j]
-                )
-        for i in range(whole, num_inputs):
-            a0 = input_BI[b, i]
-            for j in range(num_outputs):
-                output_BJ[b, j] += a0 * weight_IJ[i, j]
-
-
-@compiled
-def _add_outer(input_BI: Weights, error_BJ: Weights, gradient_IJ: Weights) -> None:
-    """gradient += inputᵀ · error, four rows at a time."""
-    num_inputs, num_outputs = gradient_IJ.shape
-    whole = len(input_BI) // 4 * 4
-    for i in range(num_inputs):
-        for b in range(0, whole, 4):
-            a0, a1, a2, a3 = input_BI[b, i], input_BI[b + 1, i], input_BI[b + 2, i], input_BI[b + 3, i]
-            for j in range(num_outputs):
-                gradient_IJ[i, j] += (a0 * error_BJ[b, j] + a1 * error_BJ[b + 1, j]) + (
-                    a2 * error_BJ[b + 2, j] + a3 * error_BJ[b + 3, j]
-                )
-        for b in range(whole, len(input_BI)):
-            a0 = input_BI[b, i]
-            for j in range(num_outputs):
-                gradient_IJ[i, j] += a0 * error_BJ[b, j]
-
-
-@compiled
-def _layer(input_BI: Weights, weight_IJ: Weights, bias_J: Weights, output_BJ: Weights) -> None:
-    """output = max(0, input · weight + bias)."""
-    for b in range(len(input_BI)):
-        output_BJ[b] = bias_J
-    _add_product(input_BI, weight_IJ, output_BJ)
-    for b in range(len(input_BI)):
-        for j in range(len(bias_J)):
-            output_BJ[b, j] = max(output_BJ[b, j], np.float32(0.0))
-
-
-@compiled
-def _stop_where_dead(hidden_BJ: Weights, error_BJ: Weights) -> None:
-    """The derivative of ReLU."""
-    for b in range(len(hidden_BJ)):
-        for j in range(hidden_BJ.shape[1]):
-            error_BJ[b, j] = error_BJ[b, j] if hidden_BJ[b, j] > np.float32(0.0) else np.float32(0.0)
-
-
-@compiled
-def _softmax(hidden_BJ: Weights, output_KW: Weights, p_BK: NDArray[np.float64]) -> None:
-    num_known, bias = len(output_KW), output_KW.shape[1] - 1
-    for b in range(len(hidden_BJ)):
-        for k in range(num_known):
-            a0 = a1 = a2 = a3 = np.float32(0.0)
-            for j in range(0, bias, 4):
-                a0 += hidden_BJ[b, j] * output_KW[k, j]
-                a1 += hidden_BJ[b, j + 1] * output_KW[k, j + 1]
-                a2 += hidden_BJ[b, j + 2] * output_KW[k, j + 2]
-                a3 += hidden_BJ[b, j + 3] * output_KW[k, j + 3]
-            p_BK[b, k] = (a0 + a1) + (a2 + a3) + output_KW[k, bias]
-        top = p_BK[b].max()
-        total = 0.0
-        for k in range(num_known):
-            p_BK[b, k] = max(np.exp(p_BK[b, k] - top), 1e-12)
-            total += p_BK[b, k]
-        for k in range(num_known):
-            p_BK[b, k] /= total
-
-
-@compiled
-def _forward(
-    theta_P: Weights, num_known: int, input_BD: Weights, first_BJ: Weights, second_BJ: Weights, p_BK: NDArray[np.float64]
-) -> None:
-    end = OUTPUT + num_known * (HIDDEN + 1)
-    num_inputs = (len(theta_P) - end) // HIDDEN
-    _layer(input_BD, theta_P[end:].reshape((num_inputs, HIDDEN)), theta_P[:HIDDEN], first_BJ)
-    _layer(first_BJ, theta_P[SECOND:SECOND_BIAS].reshape((HIDDEN, HIDDEN)), theta_P[SECOND_BIAS:OUTPUT], second_BJ)
-    _softmax(second_BJ, theta_P[OUTPUT:end].reshape((num_known, HIDDEN + 1)), p_BK)
-
-
-@compiled
-def _predict(theta_P: Weights, num_known: int, value_D: Weights) -> NDArray[np.float64]:
-    first_BJ = np.empty((1, HIDDEN), dtype=np.float32)
-    second_BJ = np.empty((1, HIDDEN), dtype=np.float32)
-    p_BK = np.empty((1, num_known))
-    _forward(theta_P, num_known, value_D.reshape((1, len(value_D))), first_BJ, second_BJ, p_BK)
-    p_K: NDArray[np.float64] = p_BK[0]
-    return p_K
-
-
-@compiled
-def _draw(seed: int, counter: int, size: int) -> np.int64:
-    """A number in [0, size): SplitMix64's finalizer (Steele, Lea and Flood 2014)."""
-    bits = np.uint64(seed) * np.uint64(0xD1342543DE82EF95) + np.uint64(counter) * np.uint64(0x9E3779B97F4A7C15)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    bits = bits ^ (bits >> np.uint64(31))
-    return np.int64((bits >> np.uint64(11)) % np.uint64(size))
-
-
-@compiled
-def _step(
-    theta_P: Weights,
-    moment_P: Weights,
-    square_P: Weights,
-    num_known: int,
-    memory_MD: Weights,
-    target_M: NDArray[np.int64],
-    weight_M: Weights,
-    row: int,
-    num_replayed: int,
-    seed: int,
-    counter: int,
-    rate: float,
-) -> None:
-    """One AdamW step on row `row`, the last one stored, and rows drawn from those stored."""
-    size = min(row + 1, len(memory_MD))
-    num_rows = 1 + (num_replayed if row > 0 else 0)
-    pick_B = np.empty(num_rows, dtype=np.int64)
-    input_BD = np.empty((num_rows, memory_MD.shape[1]), dtype=np.float32)
-    for b in range(num_rows):
-        pick_B[b] = row % len(memory_MD) if b == 0 else _draw(seed, counter * num_replayed + b, size)
-        input_BD[b] = memory_MD[pick_B[b]]
-    first_BJ = np.empty((num_rows, HIDDEN), dtype=np.float32)
-    second_BJ = np.empty((num_rows, HIDDEN), dtype=np.float32)
-    p_BK = np.empty((num_rows, num_known))
-    _forward(theta_P, num_known, input_BD, first_BJ, second_BJ, p_BK)
-    for b in range(num_rows):
-        p_BK[b, target_M[pick_B[b]]] -= 1.0
-        for k in range(num_known):
-            p_BK[b, k] *= weight_M[pick_B[b]] / num_rows
-    gradient_P = np.zeros_like(theta_P)
-    _backward(theta_P, num_known, input_BD, first_BJ, second_BJ, p_BK.astype(np.float32), gradient_P)
-    _adamw(theta_P, moment_P, square_P, gradient_P, counter + 1, rate)
-
-
-@compiled
-def _backward(
-    theta_P: Weights,
-    num_known: int,
-    input_BD: Weights,
-    first_BJ: Weights,
-    second_BJ: Weights,
-    error_BK: Weights,
-    gradient_P: Weights,
-) -> None:
-    """Gradients of the parameters, from those of the logits."""
-    end = OUTPUT + num_known * (HIDDEN + 1)
-    output_KW = theta_P[OUTPUT:end].reshape((num_known, HIDDEN + 1))
-    output_gradient_KW = gradient_P[OUTPUT:end].reshape((num_known, HIDDEN + 1))
-    second_error_BJ = np.zeros_like(second_BJ)
-    for b in range(len(error_BK)):
-        for k in range(num_known):
-            error = error_BK[b, k]
-            for j in range(HIDDEN):
-                second_error_BJ[b, j] += error * output_KW[k, j]
-                output_gradient_KW[k, j] += error * second_BJ[b, j]
-            output_gradient_KW[k, HIDDEN] += error
-    _stop_where_dead(second_BJ, second_error_BJ)
-    _add_outer(first_BJ, second_error_BJ, gradient_P[SECOND:SECOND_BIAS].reshape((HIDDEN, HIDDEN)))
-    first_error_BJ = np.zeros_like(first_BJ)
-    second_JI = theta_P[SECOND:SECOND_BIAS].reshape((HIDDEN, HIDDEN)).T.copy()
-    _add_product(second_error_BJ, second_JI, first_error_BJ)
-    _stop_where_dead(first_BJ, first_error_BJ)
-    _add_outer(input_BD, first_error_BJ, gradient_P[end:].reshape((input_BD.shape[1], HIDDEN)))
-    for b in range(len(error_BK)):
-        for j in range(HIDDEN):
-            gradient_P[SECOND_BIAS + j] += second_error_BJ[b, j]
-            gradient_P[j] += first_error_BJ[b, j]
-
-
-@compiled
-def _adamw(theta_P: Weights, moment_P: Weights, square_P: Weights, gradient_P: Weights, step: int, rate: float) -> None:
-    beta_1, beta_2, one = np.float32(BETA_1), np.float32(BETA_2), np.float32(1.0)
-    corrected_rate = np.float32(rate / (1.0 - BETA_1**step))
-    correction = np.float32(1.0 / (1.0 - BETA_2**step))
-    keep = np.float32(1.0 - rate * DECAY)
-    epsilon = np.float32(EPSILON)
-    for p in range(len(theta_P)):
-        gradient = gradient_P[p]
-        moment_P[p] = beta_1 * moment_P[p] + (one - beta_1) * gradient
-        square_P[p] = beta_2 * square_P[p] + (one - beta_2) * (gradient * gradient)
-        theta_P[p] = keep * theta_P[p] - corrected_rate * moment_P[p] / (np.sqrt(square_P[p] * correction) + epsilon)
+        self._perceptron.load_weights(state)

@@ -170,6 +170,10 @@ class TableFeatures(Extractor):
         )  # fmt: skip
         self.context_tiles.hashes_T = token_T[:num_context]
 
+    def exact_keys(self) -> NDArray[np.uint64]:
+        """(N,) a hash of the current row's exact value in each column known, 0 where it has none."""
+        return kernels.exact_row(self._key_N, self._category_N, self._bits_N, self._kind_N)
+
     def learn(self, target: float, weight: float) -> None:
         if weight == 0.0:
             return

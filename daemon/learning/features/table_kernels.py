@@ -207,6 +207,20 @@ def _bin(share: float, num_bins: int, shift: float) -> int:
 
 
 @compiled
+def exact_row(
+    key_N: NDArray[np.uint64], category_N: NDArray[np.uint64], bits_N: NDArray[np.uint64], kind_N: Ints
+) -> NDArray[np.uint64]:
+    """A hash of each column's exact value, 0 where it is missing."""
+    exact_N = np.zeros(len(key_N), dtype=np.uint64)
+    for n in range(len(key_N)):
+        if kind_N[n] == NUMBER:
+            exact_N[n] = mix_bits(key_N[n] + np.uint64(1), bits_N[n])
+        elif kind_N[n] == CATEGORY:
+            exact_N[n] = category_N[n]
+    return exact_N
+
+
+@compiled
 def tile_row(
     key_N: NDArray[np.uint64],
     category_N: NDArray[np.uint64],

@@ -72,7 +72,10 @@ def take(rows: Rows, index: slice | NDArray[np.intp]) -> dict[str, NDArray[Any]]
 
 
 def concatenate(first: Rows, second: Rows) -> dict[str, NDArray[Any]]:
-    """Both, one after the other; {} counts as no rows."""
-    if not first or not second:
-        return dict(first or second)
-    return {name: np.concatenate([column, second[name]]) for name, column in first.items()}
+    """Both, one after the other; no rows are {}, so that a state tells nothing of how none came to be.
+
+    >>> concatenate({}, {"target": np.zeros(0)}), concatenate({}, {"target": np.ones(1)})
+    ({}, {'target': array([1.])})
+    """
+    parts = [rows for rows in (first, second) if num_rows(rows)]
+    return {name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]} if parts else {}

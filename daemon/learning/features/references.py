@@ -1,0 +1,41 @@
+"""What a target is guessed from before anything is fitted: the target before, the mean, the target of the same key."""
+
+from __future__ import annotations
+
+from daemon.state import State
+
+# A scale follows the size of the errors over so many rows, and an error counts for at most so many scales.
+SCALE_ROWS = 100
+SCALE_LIMIT = 3.0
+
+
+class Reference:
+    """A guess at the next target, `value`, and the mean size of its errors lately, `scale`, 0 before the first error.
+
+    Experts learn what the guess leaves over, in units of the scale. A single wild error moves the scale little.
+
+    >>> reference = Reference()
+    >>> for target in (2.0, 4.0, 100.0):      # errors of 2, 4 and 100, the last drawn in to three scales, which are 3
+    ...     reference.learn(target)
+    >>> reference.scale
+    5.0
+    """
+
+    def __init__(self) -> None:
+        self.value = 0.0
+        self.scale = 0.0
+        self._num_rows = 0
+
+    def learn(self, target: float) -> None:
+        """Take in how far the value was off."""
+        error = abs(target - self.value)
+        if self.scale > 0.0:
+            error = min(error, SCALE_LIMIT * self.scale)
+        self._num_rows = min(self._num_rows + 1, SCALE_ROWS)
+        self.scale += (error - self.scale) / self._num_rows
+
+    def state_dict(self) -> State:
+        return {"value": self.value, "scale": self.scale, "num_rows": self._num_rows}
+
+    def load_state_dict(self, state: State) -> None:
+        self.value, self.scale, self._num_rows = float(state["value"]), float(state["scale"]), int(state["num_rows"])
