@@ -21,8 +21,8 @@ class StreamingLDA(Expert):
     """Gaussian classes with one covariance, learned row by row by Sherman and Morrison's formula.
 
     With A = I + Σ c/(c+1)·ddᵀ over the rows, where d = x − μ_y and c is the weight of class y so far, and n the weight of
-    all rows: score_k = (D + n)·(μ_kᵀA⁻¹x − ½ μ_kᵀA⁻¹μ_k) + ln prior_k, and p = softmax(temperature · score), the
-    temperature learned on log loss. A⁻¹μ_k and μ_kᵀA⁻¹μ_k are kept up to date, so that predicting costs D · K.
+    all rows: score_k = (D + n)·(μ_kᵀA⁻¹x − ½ μ_kᵀA⁻¹μ_k) + ln prior_k, and p = softmax(`temperature` · score), below 1
+    since embeddings are no Gaussians. A⁻¹μ_k and μ_kᵀA⁻¹μ_k are kept up to date, so that predicting costs D · K.
 
     Arrays over classes have the classes last and room for more, so that the inner loops run over whole vectors. Memory:
     D² + 2·D·K float64.
@@ -35,14 +35,13 @@ class StreamingLDA(Expert):
         *,
         text: TextFeatures,
         prior_decay: float = 0.99,
-        temperature: float = 0.3,
-        temperature_rate: float = 0.001,
+        temperature: float = 0.2,
         name: str = "lda",
     ) -> None:
         self.name = name
         self._text = text
         self._prior_decay = prior_decay
-        self._temperature_rate = temperature_rate
+        self._temperature = temperature
         self._inverse_DD = np.eye(text.width)
         self._num_classes = 1
         capacity = class_capacity(1)
@@ -51,21 +50,19 @@ class StreamingLDA(Expert):
         self._square_K = np.zeros(capacity)  # μᵀA⁻¹μ
         self._count_K = np.zeros(capacity)
         self._prior_K = np.zeros(capacity)
-        self._scalars = np.array([temperature, 0.0])  # temperature, n
-        self._score_K = np.zeros(1)
+        self._total = 0.0  # n
         self.p_K = np.ones(1)
 
     def predict(self) -> Floats:
-        num_classes = self._num_classes
-        self._score_K, self.p_K = np.empty(num_classes), np.empty(num_classes)
-        _score(self._text.embedding, self._solved_DK, self._square_K, self._prior_K, self._scalars, self._score_K, self.p_K)
+        self.p_K = np.empty(self._num_classes)
+        scale = self._text.width + self._total
+        _score(self._text.embedding, self._solved_DK, self._square_K, self._prior_K, scale, self._temperature, self.p_K)
         return self.p_K
 
     def learn(self, target: float, weight: float) -> None:
         if weight <= 0.0:
             return
         label = int(target)
-        self._learn_temperature(label, weight)
         self._prior_K *= self._prior_decay
         self._prior_K[label] += (1.0 - self._prior_decay) * weight
         _learn(
@@ -78,13 +75,7 @@ class StreamingLDA(Expert):
             self._square_K,
             self._count_K,
         )
-        self._scalars[1] += weight
-
-    def _learn_temperature(self, label: int, weight: float) -> None:
-        """One step on the log of the temperature, clipped: one odd row must not change every answer."""
-        if self._num_classes > 2:
-            gradient = self._scalars[0] * (self.p_K @ self._score_K - self._score_K[label])
-            self._scalars[0] *= np.exp(-self._temperature_rate * weight * np.clip(gradient, -10.0, 10.0))
+        self._total += weight
 
     def grow(self) -> None:
         self._num_classes += 1
@@ -110,7 +101,7 @@ class StreamingLDA(Expert):
             "solved": self._solved_DK[:, :num_classes].copy(),
             "squares": self._square_K[:num_classes].copy(),
             "priors": self._prior_K[:num_classes].copy(),
-            "scalars": self._scalars.copy(),
+            "total": self._total,
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -126,7 +117,7 @@ class StreamingLDA(Expert):
         self._solved_DK = np.pad(np.asarray(state["solved"], dtype=np.float64), ((0, 0), (0, missing)))
         self._square_K = np.pad(np.asarray(state["squares"], dtype=np.float64), (0, missing))
         self._prior_K = np.pad(np.asarray(state["priors"], dtype=np.float64), (0, missing))
-        self._scalars = np.array(state["scalars"], dtype=np.float64)
+        self._total = float(state["total"])
 
 
 @compiled
@@ -135,12 +126,11 @@ def _score(
     solved_DK: Floats,
     square_K: Floats,
     prior_K: Floats,
-    scalars: Floats,
-    score_K: Floats,
+    scale: float,
+    temperature: float,
     p_K: Floats,
 ) -> None:
-    temperature, num_rows = scalars
-    num_classes = len(score_K)
+    num_classes = len(p_K)
     product_K = np.zeros(len(square_K))
     for i in range(len(x_D)):
         x = float(x_D[i])
@@ -149,11 +139,11 @@ def _score(
             product_K[k] += x * row_K[k]
     for k in range(num_classes):
         prior = np.log(max(prior_K[k], PRIOR_FLOOR))
-        score_K[k] = (len(x_D) + num_rows) * (product_K[k] - 0.5 * square_K[k]) + prior
-    top = score_K.max()
+        p_K[k] = temperature * (scale * (product_K[k] - 0.5 * square_K[k]) + prior)
+    top = p_K.max()
     total = 0.0
     for k in range(num_classes):
-        p_K[k] = np.exp(temperature * (score_K[k] - top)) + 1e-12
+        p_K[k] = np.exp(p_K[k] - top) + 1e-12
         total += p_K[k]
     p_K /= total
 

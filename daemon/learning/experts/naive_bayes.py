@@ -18,12 +18,13 @@ Floats = NDArray[np.float64]
 class NaiveBayes(Expert):
     """score_k = ln(prior_k) + Σ_j x_j ln((n_jk + α) / (n_k + α V)), with n_jk the x_j of class k's rows, V the features seen.
 
-    x is the value of a feature in its row, not its raw count, which keeps long texts from being certain. Memory is bounded
-    by `max_bytes` (see `SlotTable`).
+    x is the value of a feature in its row, not its raw count, which keeps long texts from being certain. α is small: what
+    one label alone has had counts for much, which is what the linear experts say least about. Memory is bounded by
+    `max_bytes` (see `SlotTable`).
     """
 
     def __init__(
-        self, *, text: TextFeatures, smoothing: float = 0.02, max_bytes: int = 64 << 20, name: str = "naive_bayes"
+        self, *, text: TextFeatures, smoothing: float = 0.001, max_bytes: int = 64 << 20, name: str = "naive_bayes"
     ) -> None:
         self.name = name
         self._text = text

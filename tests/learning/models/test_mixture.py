@@ -147,7 +147,7 @@ def test_the_state_is_counted_by_part() -> None:
 
 
 def test_the_first_thousand_mails_without_an_encoder() -> None:
-    """Across the drift at row 640; 34 errors when this was written, repeating the last label makes 160."""
+    """Across the drift at row 640; 18 errors when this was written; repeating the last label makes 98."""
     if not MAIL.is_file():
         pytest.skip(f"{MAIL} is not here: the recorded mail stream is needed")
     with gzip.open(MAIL, "rt") as lines:
@@ -157,4 +157,4 @@ def test_the_first_thousand_mails_without_an_encoder() -> None:
     output_BC = text_mixture(with_encoder=False).learn(
         Batch([row["text"] for row in rows], [{}] * 1000), targets, np.ones(1000)
     )
-    assert (output_BC.argmax(axis=1) != targets).sum() <= 40
+    assert (output_BC.argmax(axis=1) != targets).sum() <= 25
