@@ -83,9 +83,9 @@ class KafkaCluster:
         _never_create_topics(consumer._cluster)
         return consumer
 
-    def producer(self, **options: Any) -> KafkaProducer:
+    def producer(self, *, timeout_ms: int = BOOTSTRAP_TIMEOUT_MS, **options: Any) -> KafkaProducer:
         with self._connecting():
-            producer = KafkaProducer(**self._options(BOOTSTRAP_TIMEOUT_MS), **options)
+            producer = KafkaProducer(**self._options(timeout_ms), **options)
         _never_create_topics(producer._metadata)
         return producer
 
@@ -129,7 +129,8 @@ class KafkaCluster:
             try:
                 yield
             except (KafkaError, OSError, ValueError) as error:
-                cause = f" ({heard[-1]})" if heard else ""
+                causes = [text for text in heard if "Unable to bootstrap" not in text]
+                cause = f" ({causes[-1]})" if causes else ""
                 raise UnreachableError(
                     f"Kafka at {self.bootstrap_servers} cannot be reached by {self.security.protocol}: {error}{cause}; "
                     "check address, protocol, user and certificates, and that the broker runs"

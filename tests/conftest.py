@@ -11,7 +11,7 @@ import pytest
 with warnings.catch_warnings():
     # kafka-python reads its message definitions by a function that importlib.resources deprecates.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from tests.kafka_broker import Broker, Cluster
+    from tests.kafka_broker import Broker, Cluster, collect_leaked_sockets
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +26,21 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield broker
     finally:
         broker.stop()
+        collect_leaked_sockets()
 
 
-@pytest.fixture
-def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker that the test may kill."""
+@pytest.fixture(scope="module")
+def module_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     broker = Broker(tmp_path_factory.mktemp("own-kafka"))
-    broker.start()
     try:
         yield broker
     finally:
         broker.kill()
+        collect_leaked_sockets()
+
+
+@pytest.fixture
+def own_broker(module_broker: Broker) -> Broker:
+    """A broker of the module's own that a test may kill; it runs when the test begins."""
+    module_broker.start()
+    return module_broker

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -51,21 +53,28 @@ class Cluster:
 
 
 class Broker(Cluster):
-    """A broker of one's own, to be killed and started again. `settings` are added to its server.properties."""
+    """A broker of one's own, to be killed and started again.
 
-    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
-        port, controller = _free_ports(2)
+    `settings` are added to its server.properties, with {port} in a value replaced by a free port (see `other_port`).
+    """
+
+    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None, format_options: Sequence[str] = ()) -> None:
+        port, controller, self.other_port = _free_ports(3)
         super().__init__(f"127.0.0.1:{port}")
         self.folder = folder
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         properties = _properties(folder, port=port, controller=controller) | dict(settings or {})
+        properties = {key: value.replace("{port}", str(self.other_port)) for key, value in properties.items()}
         (folder / "server.properties").write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         (folder / "log4j2.properties").write_text(_LOG4J)
-        format_ = ("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", "server.properties")
+        format_ = ("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", "server.properties", *format_options)
         subprocess.run(self._java("64m", *format_), cwd=folder, check=True, capture_output=True, timeout=_START_LIMIT_S)
 
     def start(self) -> None:
+        """Start, unless it runs."""
+        if self._process is not None:
+            return
         with (self.folder / "broker.log").open("ab") as log:
             command = self._java("256m", "kafka.Kafka", "server.properties")
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
@@ -75,6 +84,7 @@ class Broker(Cluster):
                 tail = (self.folder / "broker.log").read_text()[-3000:]
                 self.kill()
                 raise RuntimeError(f"the broker in {self.folder} did not come up; its log ends:\n{tail}")
+        collect_leaked_sockets()
 
     def kill(self) -> None:
         """SIGKILL: no farewell, nothing flushed."""
@@ -111,6 +121,13 @@ class Broker(Cluster):
     def _java(self, memory: str, *arguments: str) -> list[str]:
         options = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.configurationFile=log4j2.properties"]
         return [java(), f"-Xmx{memory}", *options, "-cp", f"{jars()}/*", *arguments]
+
+
+def collect_leaked_sockets() -> None:
+    """kafka-python leaves a socket open where a connection was refused; let it go here, not as a warning in another test."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def java() -> str:
@@ -154,7 +171,7 @@ def _properties(folder: Path, *, port: int, controller: int) -> dict[str, str]:
         "controller.listener.names": "CONTROLLER",
         "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
         "log.dirs": str(folder / "data"),
-        "auto.create.topics.enable": "false",
+        "auto.create.topics.enable": "true",  # as it is by default, so that tests see whether a client makes topics
         "offsets.topic.replication.factor": "1",
         "offsets.topic.num.partitions": "1",
         "transaction.state.log.replication.factor": "1",

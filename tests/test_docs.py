@@ -24,7 +24,7 @@ def test_links_in_the_documents_lead_somewhere() -> None:
 
 def test_the_readme_names_every_command_of_the_help() -> None:
     text = subprocess.run([sys.executable, "-m", "daemon", "--help"], capture_output=True, text=True, check=True).stdout
-    commands = re.findall(r"^ {4}(\w+) ", text, flags=re.MULTILINE)
+    commands = re.findall(r"^ {4}(\w+)(?: |$)", text, flags=re.MULTILINE)
     assert len(commands) >= 8
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [command for command in commands if f"learnd {command}" not in readme] == []

@@ -15,7 +15,8 @@ from streams.kafka_client import KafkaCluster, KafkaSecurity
 
 logger = logging.getLogger(__name__)
 
-_FLUSH_TIMEOUT_S = 10.0
+_FLUSH_TIMEOUT_S = 5.0
+_CONNECT_TIMEOUT_MS = 5000
 # How long one `send` may hold up the loop when the brokers do not answer.
 _MAX_BLOCK_MS = 1000
 # How many letters are kept in sight before those that have arrived are let go.
@@ -68,7 +69,8 @@ class DeadLetterTopic(DeadLetters):
             return self._producer.send(
                 self._topic,
                 key=letter.key,
-                value=letter.value,
+                # The client sends no record that has neither key nor value.
+                value=b"" if letter.value is None and letter.key is None else letter.value,
                 headers=_headers(letter),
                 timestamp_ms=round(record.timestamp_s * 1000) or None,
             )
@@ -109,7 +111,7 @@ class DeadLetterTopic(DeadLetters):
         return self._settle(_FLUSH_TIMEOUT_S)
 
     def _make_producer(self) -> KafkaProducer:
-        return self._cluster.producer(acks="all", max_block_ms=_MAX_BLOCK_MS)
+        return self._cluster.producer(timeout_ms=_CONNECT_TIMEOUT_MS, acks="all", max_block_ms=_MAX_BLOCK_MS)
 
     def _trouble(self, failure: Exception | None) -> DeadLetterError:
         return DeadLetterError(

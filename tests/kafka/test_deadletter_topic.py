@@ -39,10 +39,11 @@ def test_letter_is_the_record_with_connects_headers(kafka: Cluster) -> None:
         DecodeError("encoding", "not UTF-8 at byte 0"),
     )
     letters.send(Record("mail", 1, 8, b"x" * 500_000), DecodeError("bounds", "too long"))
-    letters.send(Record("mail", 1, 9, None), DecodeError("tombstone", "the record has no value"))
+    letters.send(Record("mail", 1, 9, None, b"k"), DecodeError("tombstone", "the record has no value"))
+    letters.send(Record("mail", 1, 10, None), DecodeError("tombstone", "the record has no value"))
     letters.flush()
     letters.close()
-    first, second, third = read(kafka, topic, 3)
+    first, second, third, fourth = read(kafka, topic, 4)
     assert (first.key, first.value, first.timestamp) == (b"k", b"\xffx", 1_700_000_000_500)
     assert list(first.headers) == [
         ("a", b"1"),
@@ -58,7 +59,8 @@ def test_letter_is_the_record_with_connects_headers(kafka: Cluster) -> None:
     ]
     assert second.value == b"x" * 400_000
     assert dict(second.headers)["learnd.value.bytes"] == b"500000"
-    assert third.value is None
+    assert (third.key, third.value) == (b"k", None)
+    assert (fourth.key, fourth.value) == (None, b"")
 
 
 def test_missing_topic_is_named_and_not_made(kafka: Cluster) -> None:

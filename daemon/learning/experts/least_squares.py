@@ -35,9 +35,14 @@ class LeastSquares:
     def __init__(self, *, num_features: int, num_outputs: int, forgetting: float, ridge: float) -> None:
         self._forgetting = forgetting
         self._ridge = ridge
-        self.weight_KF = np.zeros((num_outputs, num_features))
+        self._restart(np.zeros((num_outputs, num_features)))
+
+    def _restart(self, weight_KF: Floats) -> None:
+        """Take weights, and know nothing of the rows that made them."""
+        num_features = weight_KF.shape[1]
+        self.weight_KF = weight_KF
         # The inverse of the Gram matrix is scale · (inverse_FF − Σ pending pendingᵀ).
-        self._inverse_FF = np.eye(num_features) / ridge
+        self._inverse_FF = np.eye(num_features) / self._ridge
         self._pending_BF = np.zeros((BLOCK_ROWS, num_features))
         self._num_pending = 0
         self._scale = 1.0
@@ -95,6 +100,10 @@ class LeastSquares:
         self._pending_BF = np.zeros((BLOCK_ROWS, self.num_features))
         self._pending_BF[: self._num_pending] = state["pending"]
         self._scale = float(state["scale"])
+
+    def load_weights(self, weight_KF: Floats) -> None:
+        """Take `weight_KF` of another, to predict by."""
+        self._restart(np.array(weight_KF, dtype=np.float64))
 
 
 @compiled
