@@ -49,7 +49,7 @@ class LeastSquares:
 
     @property
     def num_features(self) -> int:
-        return self.weight_KF.shape[1]
+        return int(self.weight_KF.shape[1])
 
     def predict(self, phi_F: Floats) -> Floats:
         """(K,) W·φ."""

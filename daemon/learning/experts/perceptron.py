@@ -239,7 +239,7 @@ def _predict(theta_P: Weights, num_outputs: int, value_D: Weights) -> Floats:
 @compiled
 def softmax(score_K: Floats) -> Floats:
     """Probabilities from scores, none below 1e-12 of the largest."""
-    p_K = np.maximum(np.exp(score_K - score_K.max()), 1e-12)
+    p_K: Floats = np.maximum(np.exp(score_K - score_K.max()), 1e-12)
     p_K /= p_K.sum()
     return p_K
 
