@@ -129,8 +129,7 @@ class KafkaCluster:
             try:
                 yield
             except (KafkaError, OSError, ValueError) as error:
-                causes = [text for text in heard if "Unable to bootstrap" not in text]
-                cause = f" ({causes[-1]})" if causes else ""
+                cause = f" ({_cause(heard)})" if heard else ""
                 raise UnreachableError(
                     f"Kafka at {self.bootstrap_servers} cannot be reached by {self.security.protocol}: {error}{cause}; "
                     "check address, protocol, user and certificates, and that the broker runs"
@@ -148,6 +147,13 @@ class MissingTopicError(SourceError):
 def _never_create_topics(cluster: Any) -> None:
     # The clients' own setting of this name has no effect in kafka-python 3.0: they pass it on to no metadata request.
     cluster.config["allow_auto_create_topics"] = False
+
+
+def _cause(heard: list[str]) -> str:
+    """The last line that names an error; any other tells more than the lost connections around it."""
+    errors = [text for text in heard if "Error" in text and "Unable to bootstrap" not in text]
+    telling = [text for text in errors if "KafkaConnectionError" not in text or "CERTIFICATE" in text]
+    return ((telling or errors or heard)[-1]).strip()
 
 
 @contextmanager

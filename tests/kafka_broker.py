@@ -25,6 +25,10 @@ _START_LIMIT_S = 60.0
 _STOP_LIMIT_S = 30.0
 
 
+# kafka-python leaves a socket open where a connection was refused or broke.
+LEAKS_SOCKETS = pytest.mark.filterwarnings("ignore:unclosed <(ssl|socket):ResourceWarning")
+
+
 class Cluster:
     """A Kafka that answers at `bootstrap_servers`, and the few things that tests ask of it."""
 
@@ -55,7 +59,8 @@ class Cluster:
 class Broker(Cluster):
     """A broker of one's own, to be killed and started again.
 
-    `settings` are added to its server.properties, with {port} in a value replaced by a free port (see `other_port`).
+    `settings` are added to its server.properties, with {port}, {other_port} and {controller_port} in a value filled in;
+    `other_port` is there for one more listener.
     """
 
     def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None, format_options: Sequence[str] = ()) -> None:
@@ -64,8 +69,10 @@ class Broker(Cluster):
         self.folder = folder
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
-        properties = _properties(folder, port=port, controller=controller) | dict(settings or {})
-        properties = {key: value.replace("{port}", str(self.other_port)) for key, value in properties.items()}
+        properties = _properties(folder) | dict(settings or {})
+        ports = {"{port}": port, "{other_port}": self.other_port, "{controller_port}": controller}
+        for name, number in ports.items():
+            properties = {key: value.replace(name, str(number)) for key, value in properties.items()}
         (folder / "server.properties").write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         (folder / "log4j2.properties").write_text(_LOG4J)
         format_ = ("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", "server.properties", *format_options)
@@ -124,7 +131,7 @@ class Broker(Cluster):
 
 
 def collect_leaked_sockets() -> None:
-    """kafka-python leaves a socket open where a connection was refused; let it go here, not as a warning in another test."""
+    """Let the sockets go that kafka-python left open, so that they are no warning in another test."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
@@ -163,13 +170,13 @@ def jars() -> Path:
     return _JARS
 
 
-def _properties(folder: Path, *, port: int, controller: int) -> dict[str, str]:
+def _properties(folder: Path) -> dict[str, str]:
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
-        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+        "controller.quorum.voters": "1@127.0.0.1:{controller_port}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+        "listeners": "PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
         "log.dirs": str(folder / "data"),
         "auto.create.topics.enable": "true",  # as it is by default, so that tests see whether a client makes topics
         "offsets.topic.replication.factor": "1",

@@ -10,9 +10,9 @@ from kafka import KafkaConsumer, TopicPartition
 from streams.deadletter import DeadLetterTopic
 from streams.errors import DeadLetterError, DecodeError
 from streams.record import Record
-from tests.kafka_broker import Broker, Cluster
+from tests.kafka_broker import LEAKS_SOCKETS, Broker, Cluster
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, LEAKS_SOCKETS]
 
 
 def read(kafka: Cluster, topic: str, num: int) -> list[Any]:

@@ -11,9 +11,9 @@ from streams.errors import SourceError
 from streams.kafka import KafkaSource
 from streams.produce import produce
 from streams.record import Record
-from tests.kafka_broker import Cluster
+from tests.kafka_broker import LEAKS_SOCKETS, Cluster
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, LEAKS_SOCKETS]
 
 
 def read(kafka: Cluster, topic: str, num: int) -> list[Record]:

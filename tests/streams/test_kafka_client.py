@@ -1,0 +1,39 @@
+"""Security settings of Kafka's clients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.kafka_client import KafkaSecurity
+
+
+def test_plaintext_has_no_options_but_itself() -> None:
+    assert KafkaSecurity().options() == {"security_protocol": "PLAINTEXT"}
+
+
+def test_everything_that_sasl_over_tls_needs(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    security = KafkaSecurity(
+        protocol="SASL_SSL", mechanism="PLAIN", username="u", password="p", ca_file=str(tmp_path / "ca.pem")
+    )
+    assert security.options() == {
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "PLAIN",
+        "sasl_plain_username": "u",
+        "sasl_plain_password": "p",
+        "ssl_check_hostname": True,
+        "ssl_cafile": str(tmp_path / "ca.pem"),
+        "ssl_certfile": None,
+        "ssl_keyfile": None,
+        "ssl_password": None,
+    }
+    assert "'p'" not in repr(security)
+
+
+def test_what_cannot_work_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="SASL_PLAINTEXT needs a user name and a password"):
+        KafkaSecurity(protocol="SASL_PLAINTEXT", username="u")
+    with pytest.raises(ValueError, match=r"nowhere\.pem: no such file"):
+        KafkaSecurity(protocol="SSL", ca_file="nowhere.pem")
