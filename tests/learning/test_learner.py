@@ -11,6 +11,8 @@ from streams.record import Example
 from tests.learning.test_transformer_snapshot import EXAMPLES, QUESTIONS, transformer
 from tests.learning.tiny import tiny_bert
 
+pytestmark = pytest.mark.usefixtures("deterministic")
+
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -41,6 +41,7 @@ DEVICES = [
         marks=[pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")],
     ),
 ]
+pytestmark = pytest.mark.usefixtures("deterministic")
 both = pytest.mark.parametrize("training", ["full", "frozen"])
 
 
