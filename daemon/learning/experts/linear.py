@@ -27,7 +27,7 @@ class Linear(Expert):
     >>> _ = linear.predict()
     >>> linear.learn(0, 1.0)
     >>> linear.predict().round(4).tolist()
-    [0.88, 0.12]
+    [0.8804, 0.1196]
 
     After Duchi, Hazan and Singer 2011.
     """

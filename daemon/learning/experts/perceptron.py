@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
-from daemon.learning.features.inputs import Dense
+from daemon.learning.features.inputs import DenseInputs
 from daemon.state import State
 
 Weights = NDArray[np.float32]
@@ -34,7 +34,7 @@ class Perceptron:
     def __init__(
         self,
         *,
-        inputs: Dense,
+        inputs: DenseInputs,
         seed: int,
         classifies: bool,
         rate: float,

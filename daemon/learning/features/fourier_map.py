@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
-from daemon.learning.features.inputs import Dense
+from daemon.learning.features.inputs import DenseInputs
 from daemon.state import State
 
 Floats = NDArray[np.float64]
@@ -21,7 +21,7 @@ class FourierMap:
     After Rahimi and Recht 2007.
     """
 
-    def __init__(self, *, inputs: Dense, bandwidth: float, num_features: int, seed: int) -> None:
+    def __init__(self, *, inputs: DenseInputs, bandwidth: float, num_features: int, seed: int) -> None:
         self._inputs = inputs
         self._bandwidth = bandwidth
         self._seed = seed

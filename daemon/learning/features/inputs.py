@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
+
+
+class DenseInputs(Protocol):
+    """Dense inputs of the current row, (D,) float32; D may grow from row to row, and an input keeps its place."""
+
+    @property
+    def values_D(self) -> NDArray[np.float32]: ...  # noqa: N802 - a shape suffix
+
+    @property
+    def width(self) -> int: ...
 
 
 class Dense:

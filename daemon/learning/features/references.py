@@ -35,7 +35,8 @@ class Reference:
         self.scale += (error - self.scale) / self._num_rows
 
     def state_dict(self) -> State:
-        return {"value": self.value, "scale": self.scale, "num_rows": self._num_rows}
+        """Without the value, which belongs to the row in hand."""
+        return {"scale": self.scale, "num_rows": self._num_rows}
 
     def load_state_dict(self, state: State) -> None:
-        self.value, self.scale, self._num_rows = float(state["value"]), float(state["scale"]), int(state["num_rows"])
+        self.scale, self._num_rows = float(state["scale"]), int(state["num_rows"])

@@ -24,7 +24,7 @@ CODE_WIDTH = 4
 # Beyond this a number is drawn in, so that no square overflows.
 LARGEST = 1e100
 PAIRS = 64
-TOKENS_PER_COLUMN = 2 + 4 * kernels.NUM_CHANGES
+TOKENS_PER_COLUMN = 2 + 6 * kernels.NUM_CHANGES
 
 
 @lru_cache(maxsize=1 << 16)

@@ -24,6 +24,7 @@ Z_LIMIT = 5.0
 OUTLIER_Z = 1e4
 OUTLIER_RUN = 1000
 SETTLED_ROWS = 30
+SPREAD_LIMIT = 3.0
 
 MISSING, NUMBER, CATEGORY = 0, 1, 2
 # A rank is uniform on 0…1; times √12 it has the variance of a z-score.
@@ -157,6 +158,8 @@ def _learn_changes(value: float, stats_S: Floats) -> None:
         return
     for c in range(NUM_CHANGES):
         change = abs(z - stats_S[PREVIOUS + c])
+        if count >= SETTLED_ROWS:  # a spike must not flatten all that is usual
+            change = min(change, SPREAD_LIMIT * stats_S[SPREAD + c])
         stats_S[SPREAD + c] += (change - stats_S[SPREAD + c]) / count
     stats_S[PREVIOUS] = z
     stats_S[AVERAGE] += (z - stats_S[AVERAGE]) / TAU_4
@@ -309,7 +312,10 @@ def tile_context(
             token_T[t] = mix_bits(change_key, 7000 + _bin(share, 8, 0.0))
             token_T[t + 1] = mix_bits(change_key, 8000 + _bin(share, 24, 0.0))
             token_T[t + 2] = mix_bits(change_key, 9000 + 16 * _bin(share, 6, 0.0) + sixth)
-            t += 3
+            token_T[t + 3] = mix_bits(change_key, 11000 + _bin(share, 24, 0.5))
+            other = 0.5 + 0.5 * change_NC[n, c - 1] / (1.0 + abs(change_NC[n, c - 1]))  # of the first: the last
+            token_T[t + 4] = mix_bits(change_key, 12000 + 16 * _bin(share, 8, 0.0) + _bin(other, 8, 0.0))
+            t += 5
             if last >= 0:
                 token_T[t] = mix_bits(change_key, 10000 + 16 * last + _bin(share, 6, 0.0))
                 t += 1

@@ -1,0 +1,138 @@
+"""One number from those of E experts: convex mixtures at several rates, and fixed share over them and every expert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.learning.compiled import compiled
+from daemon.state import State
+
+Floats = NDArray[np.float64]
+
+# A row's loss, and what an expert is off by, count for at most so many of the usual losses.
+LOSS_LIMIT = 100.0
+# The usual loss is the mean over so many rows, jumps and all: what is rare and large makes up the mean absolute error.
+SCALE_ROWS = 200.0
+# Numbers far outside of the targets so far are drawn in: to half their range beyond it, and so many usual losses.
+MARGIN = 0.5
+
+
+class RegressionMixer:
+    """Learns weights for E experts by absolute loss, in units of the loss that is usual.
+
+    M *mixers*, one a rate, each answer Σ w_e p_e and step down their loss by exponentiated gradient; *fixed share* weighs the
+    mixers and the experts themselves by exp(-`share_rate` · loss), with a part `share` of the weight spread evenly.
+
+    >>> mixer = RegressionMixer(num_experts=2, rates=(0.1,), share_rate=0.5, share=0.0)
+    >>> mixer.learn(1.0, 1.0)      # the first target only tells the range
+    >>> mixer.mix(np.array([1.0, 1.0]))
+    1.0
+
+    After Kivinen and Warmuth 1997 (exponentiated gradient), Herbster and Warmuth 1998 (fixed share).
+    """
+
+    def __init__(
+        self,
+        *,
+        num_experts: int,
+        rates: Sequence[float] = (0.005, 0.02, 0.08),
+        share_rate: float = 0.2,
+        share: float = 0.003,
+    ) -> None:
+        num_forecasters = len(rates) + num_experts
+        self._rate_M = np.array(rates, dtype=np.float64)
+        self._share_rate = share_rate
+        self._share = share
+        self._weight_ME = np.full((len(rates), num_experts), 1.0 / num_experts)
+        self._share_F = np.full(num_forecasters, 1.0 / num_forecasters)
+        # The usual loss, rows learned, the least and the largest target.
+        self._scalar_S = np.array([0.0, 0.0, 0.0, 0.0])
+        self._p_F = np.zeros(num_forecasters)
+        self._mixed = 0.0
+
+    @property
+    def expert_weights(self) -> Floats:
+        """(E,) what each expert weighs: its own share, and its part of the mixers' weights by their share."""
+        num_mixers = len(self._rate_M)
+        weight_E: Floats = self._share_F[:num_mixers] @ self._weight_ME + self._share_F[num_mixers:]
+        return weight_E
+
+    def mix(self, p_E: Floats) -> float:
+        """The mixed number. Kept for the `learn` that follows; changes nothing that is learned."""
+        num_mixers = len(self._rate_M)
+        if self._scalar_S[1] > 0.0:
+            low, high = self._scalar_S[2:]
+            margin = MARGIN * (high - low) + LOSS_LIMIT * self._scalar_S[0]
+            p_E = np.clip(p_E, low - margin, high + margin)
+        self._p_F = np.concatenate([np.zeros(num_mixers), p_E])
+        self._p_F[:num_mixers] = (self._weight_ME * p_E).sum(axis=1)
+        self._mixed = float((self._share_F * self._p_F).sum())
+        return self._mixed
+
+    def learn(self, target: float, weight: float) -> None:
+        """Learn from the target of the row mixed last."""
+        _learn(
+            self._p_F, self._mixed, target, weight, self._rate_M, self._share_rate, self._share,
+            self._weight_ME, self._share_F, self._scalar_S,
+        )  # fmt: skip
+
+    def is_finite(self) -> bool:
+        return bool(np.isfinite(self._weight_ME).all() and np.isfinite(self._share_F).all())
+
+    def state_dict(self) -> State:
+        return {"mixers": self._weight_ME.copy(), "share": self._share_F.copy(), "scalars": self._scalar_S.copy()}
+
+    def load_state_dict(self, state: State) -> None:
+        self._weight_ME = np.array(state["mixers"], dtype=np.float64)
+        self._share_F = np.array(state["share"], dtype=np.float64)
+        self._scalar_S = np.array(state["scalars"], dtype=np.float64)
+
+    weights = state_dict
+    load_weights = load_state_dict
+
+
+@compiled
+def _learn(
+    p_F: Floats,
+    mixed: float,
+    target: float,
+    weight: float,
+    rate_M: Floats,
+    share_rate: float,
+    share: float,
+    weight_ME: Floats,
+    share_F: Floats,
+    scalar_S: Floats,
+) -> None:
+    num_mixers, num_experts = weight_ME.shape
+    scalar_S[1] += 1.0
+    if scalar_S[1] == 1.0:  # nothing was known, so there is nothing to learn from having been off
+        scalar_S[2] = scalar_S[3] = target
+        return
+    reach = scalar_S[3] - scalar_S[2] + LOSS_LIMIT * scalar_S[0]  # a single wild target widens the range no further
+    if scalar_S[1] > 2.0:
+        target = min(scalar_S[3] + reach, max(scalar_S[2] - reach, target))
+    scalar_S[2], scalar_S[3] = min(scalar_S[2], target), max(scalar_S[3], target)
+    loss = abs(target - mixed)
+    scalar_S[0] += (loss - scalar_S[0]) / min(scalar_S[1] - 1.0, SCALE_ROWS)
+    scale = scalar_S[0]
+    if scale == 0.0:
+        return
+    for m in range(num_mixers):
+        slope = np.sign(p_F[m] - target)
+        total = 0.0
+        for e in range(num_experts):
+            apart = (p_F[num_mixers + e] - p_F[m]) / scale
+            apart = min(LOSS_LIMIT, max(-LOSS_LIMIT, apart))
+            weight_ME[m, e] = max(1e-6, weight_ME[m, e] * np.exp(-weight * rate_M[m] * slope * apart))
+            total += weight_ME[m, e]
+        weight_ME[m] /= total
+    total = 0.0
+    for f in range(len(p_F)):
+        share_F[f] *= np.exp(-weight * share_rate * min(LOSS_LIMIT, abs(target - p_F[f]) / scale))
+        total += share_F[f]
+    for f in range(len(p_F)):
+        share_F[f] = (1.0 - share) * share_F[f] / total + share / len(p_F)
