@@ -152,7 +152,8 @@ def _never_create_topics(cluster: Any) -> None:
 def _cause(heard: list[str]) -> str:
     """The last line that names an error; any other tells more than the lost connections around it."""
     errors = [text for text in heard if "Error" in text and "Unable to bootstrap" not in text]
-    telling = [text for text in errors if "KafkaConnectionError" not in text or "CERTIFICATE" in text]
+    lost = ("KafkaConnectionError", "KafkaTimeoutError")
+    telling = [text for text in errors if "CERTIFICATE" in text or not any(name in text for name in lost)]
     return ((telling or errors or heard)[-1]).strip()
 
 

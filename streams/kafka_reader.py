@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 # Records that are appended show up within milliseconds whatever these are; they only bound how long `close` waits and how
 # soon a paused partition goes on.
 _IDLE_POLL_MS = 200
-_PAUSED_POLL_MS = 20
+_PAUSED_WAIT_S = 0.02
 _ASK_TIMEOUT_MS = 5000
 # How often the topic is looked up, to find new partitions and a topic made anew.
 _LOOK_UP_INTERVAL_S = 5.0
@@ -40,6 +40,8 @@ CONSUMER_OPTIONS: dict[str, Any] = {
     "isolation_level": "read_committed",  # aborted transactions are no examples
     "check_crcs": True,
     "max_poll_records": 500,
+    # One fetch a broker is under way at a time: while it waits at the end of one partition, a resumed one waits with it.
+    "fetch_max_wait_ms": 100,
     "fetch_max_bytes": 8 * 1024 * 1024,  # memory; a single larger record still comes whole
     "max_partition_fetch_bytes": 1024 * 1024,
 }
@@ -67,6 +69,7 @@ class KafkaReader:
         self._consumer = self._make_consumer()
         self._moved_at = time.monotonic()
         self._looked_up_at = time.monotonic()
+        self._any_full = False
         self._in_outage = False
         self.rebuilds = 0
         """How often the consumer had to be built anew because it stood still."""
@@ -118,6 +121,9 @@ class KafkaReader:
             self._deliver(fetched)
         else:
             self._pass_holes()
+            if self._any_full:
+                # The client fetches on a thread of its own meanwhile; here the wait ends as soon as a record is taken.
+                self._buffers.demand.wait(_PAUSED_WAIT_S)
         self._note_ends()
         now = time.monotonic()
         if now - self._looked_up_at > _LOOK_UP_INTERVAL_S:
@@ -135,13 +141,10 @@ class KafkaReader:
         # to its end, which counts as false, would hold up the parked ones for ever.
         if not self._consumer._fetcher._next_partition_records:
             self._consumer._fetcher._next_partition_records = None
-        if not full:
-            return _IDLE_POLL_MS
-        if len(full) < len(self._partitions):
-            return _PAUSED_POLL_MS
-        self._moved_at = time.monotonic()  # standing still on purpose
-        self._buffers.demand.wait(_IDLE_POLL_MS / 1000)
-        return 0
+        if len(full) == len(self._partitions):
+            self._moved_at = time.monotonic()  # standing still on purpose
+        self._any_full = bool(full)
+        return 0 if full else _IDLE_POLL_MS
 
     def _deliver(self, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:
         for tp, messages in fetched.items():

@@ -70,7 +70,9 @@ def test_missing_topic_is_named_and_not_made(kafka: Cluster) -> None:
         assert "nowhere-dead" not in admin.list_topics()
 
 
-def test_outage_keeps_letters_until_the_broker_is_back(own_broker: Broker) -> None:
+def test_outage_keeps_letters_until_the_broker_is_back(own_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.deadletter.topic._FLUSH_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("streams.deadletter.topic._CONNECT_TIMEOUT_MS", 2000)
     topic = own_broker.new_topic(hint="dead")
     letters = letters_to(own_broker, topic)
     letters.send(Record("mail", 0, 0, b"a"), DecodeError("parse", "no"))
