@@ -27,7 +27,7 @@ def table_experts(features: TableFeatures, *, seed: int) -> list[Expert]:
         Tiles(name="tiles_fine", tokens=features.fine_tiles, rate=0.2),
         FourierLeastSquares(name="fourier_narrow", inputs=row, bandwidth=0.25, forgetting=0.999, seed=seed + 1),
         FourierLeastSquares(name="fourier_middle", inputs=row, bandwidth=0.5, forgetting=0.9998, seed=seed + 2),
-        FourierLeastSquares(name="fourier_wide", inputs=row, bandwidth=1.0, forgetting=0.9998, seed=seed + 3),
+        FourierLeastSquares(name="fourier_wide", inputs=row, bandwidth=1.0, forgetting=0.998, seed=seed + 3),
         MLP(name="mlp", inputs=row, seed=seed + 4, rate=0.003, steps=2),
         MLP(name="mlp_fast", inputs=row, seed=seed + 5, rate=0.006, steps=1),
         Linear(name="linear", inputs=row, rate=0.3),

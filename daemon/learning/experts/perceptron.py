@@ -147,37 +147,37 @@ def _initial(random: np.random.Generator) -> Weights:
 
 @compiled
 def _add_product(input_BI: Weights, weight_IJ: Weights, output_BJ: Weights) -> None:
-    """output += input · weight, four inputs at a time."""
-    num_inputs, num_outputs = weight_IJ.shape
+    """output += input · weight, four inputs at a time; J is 64, and known to be, so that the inner loop unrolls."""
+    num_inputs = len(weight_IJ)
     whole = num_inputs // 4 * 4
     for b in range(len(input_BI)):
         for i in range(0, whole, 4):
             a0, a1, a2, a3 = input_BI[b, i], input_BI[b, i + 1], input_BI[b, i + 2], input_BI[b, i + 3]
-            for j in range(num_outputs):
+            for j in range(HIDDEN):
                 output_BJ[b, j] += (a0 * weight_IJ[i, j] + a1 * weight_IJ[i + 1, j]) + (
                     a2 * weight_IJ[i + 2, j] + a3 * weight_IJ[i + 3, j]
                 )
         for i in range(whole, num_inputs):
             a0 = input_BI[b, i]
-            for j in range(num_outputs):
+            for j in range(HIDDEN):
                 output_BJ[b, j] += a0 * weight_IJ[i, j]
 
 
 @compiled
 def _add_outer(input_BI: Weights, error_BJ: Weights, gradient_IJ: Weights) -> None:
     """gradient += inputᵀ · error, four rows at a time."""
-    num_inputs, num_outputs = gradient_IJ.shape
+    num_inputs = len(gradient_IJ)
     whole = len(input_BI) // 4 * 4
     for i in range(num_inputs):
         for b in range(0, whole, 4):
             a0, a1, a2, a3 = input_BI[b, i], input_BI[b + 1, i], input_BI[b + 2, i], input_BI[b + 3, i]
-            for j in range(num_outputs):
+            for j in range(HIDDEN):
                 gradient_IJ[i, j] += (a0 * error_BJ[b, j] + a1 * error_BJ[b + 1, j]) + (
                     a2 * error_BJ[b + 2, j] + a3 * error_BJ[b + 3, j]
                 )
         for b in range(whole, len(input_BI)):
             a0 = input_BI[b, i]
-            for j in range(num_outputs):
+            for j in range(HIDDEN):
                 gradient_IJ[i, j] += a0 * error_BJ[b, j]
 
 
