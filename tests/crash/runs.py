@@ -15,8 +15,6 @@ from pathlib import Path
 from streams.samples import SPAM
 from tests.learning.tiny import tiny_bert
 
-MAX_STARTS = 60
-
 
 def stream(folder: Path, *, num_rows: int) -> Path:
     """The first mails of the bundled sample, shortened."""
@@ -48,7 +46,7 @@ def text_settings() -> list[str]:
     return ["model.encoder=none"]
 
 
-def train(folder: Path, settings: Sequence[str], *, failpoint: str = "", kill_after_s: float | None = None) -> str | None:
+def train(folder: Path, settings: Sequence[str], *, failpoint: str = "") -> str | None:
     """One start: the `state_sha256` that it printed, or None where it was killed."""
     environment = {**os.environ, "LEARND_FAILPOINT": failpoint, "OMP_NUM_THREADS": "1"}
     flags = [part for setting in common(folder) + list(settings) for part in ("--set", setting)]
@@ -56,11 +54,7 @@ def train(folder: Path, settings: Sequence[str], *, failpoint: str = "", kill_af
         [sys.executable, "-m", "daemon", "train", "--until-end", *flags],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    try:
-        out, err = process.communicate(timeout=kill_after_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
+    out, err = process.communicate()
     if process.returncode == -signal.SIGKILL:
         return None
     assert process.returncode == 0, err
@@ -83,13 +77,15 @@ def files(file: Path) -> list[str]:
     return ["source.kind=files", f"source.paths=['{file}']", "source.follow=false"]
 
 
-def killed_at_random(folder: Path, settings: Sequence[str], *, num_kills: int, seed: int, longest_s: float) -> str:
-    """Killed `num_kills` times at random moments, then left to end."""
-    moments = random.Random(seed)
+def killed_at_random(folder: Path, settings: Sequence[str], *, num_kills: int, seed: int) -> tuple[str, int]:
+    """Killed `num_kills` times after random numbers of steps, then left to end: its `state_sha256`, and how often it was killed.
+
+    Counted in steps, not seconds: a slow machine must not be killed before it learned, nor a quick one after it ended.
+    """
+    moments, num_killed = random.Random(seed), 0
     for _ in range(num_kills):
-        sha256 = train(folder, settings, kill_after_s=moments.uniform(1.0, longest_s))
-        if sha256 is not None:
-            return sha256
+        point = moments.choice(("plan.written", "step.done"))
+        num_killed += train(folder, settings, failpoint=f"{point}:{moments.randint(5, 25)}") is None
     sha256 = train(folder, settings)
     assert sha256 is not None
-    return sha256
+    return sha256, num_killed

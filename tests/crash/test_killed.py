@@ -31,18 +31,16 @@ def untouched(shared: Path, tiny: list[str]) -> str:
 
 @pytest.mark.timeout(900)
 def test_every_failpoint_costs_no_bit(tmp_path: Path, tiny: list[str], untouched: str) -> None:
-    """One run, killed at each point in turn: at the second visit, so that something was kept before."""
+    """One run, killed at each point in turn and started again."""
     folder, killed = tmp_path / "data", []
     for name in NAMES:
-        # A point that comes once a run is met at its first visit.
         sha256 = runs.train(folder, tiny, failpoint=name)
         if sha256 is None:
             killed.append(name)
         else:
             assert sha256 == untouched, name
     assert runs.train(folder, tiny) == untouched
-    assert killed[:3] == ["plan.before", "plan.written", "step.done"]
-    assert [name for name in NAMES if name.startswith("checkpoint")] == [n for n in killed if n.startswith("checkpoint")]
+    assert killed == list(NAMES), "a point that is never reached proves nothing"
 
 
 def test_another_seed_gives_other_bits(tmp_path: Path, tiny: list[str], untouched: str) -> None:
@@ -53,4 +51,6 @@ def test_another_seed_gives_other_bits(tmp_path: Path, tiny: list[str], untouche
 def test_the_text_default_killed_at_random_moments_costs_no_bit(tmp_path: Path) -> None:
     settings = runs.files(runs.stream(tmp_path, num_rows=1500)) + runs.text_settings()
     expected = runs.train(tmp_path / "untouched", settings)
-    assert runs.killed_at_random(tmp_path / "data", settings, num_kills=3, seed=1, longest_s=4.0) == expected
+    sha256, num_killed = runs.killed_at_random(tmp_path / "data", settings, num_kills=3, seed=1)
+    assert sha256 == expected
+    assert num_killed == 3, "a run that was over before it was killed proves nothing"
