@@ -78,7 +78,7 @@ def files(file: Path) -> list[str]:
 
 
 def killed_at_random(folder: Path, settings: Sequence[str], *, num_kills: int, seed: int) -> tuple[str, int]:
-    """Killed `num_kills` times after random numbers of steps, then left to end: its `state_sha256`, and how often it was killed.
+    """Killed `num_kills` times after random numbers of steps, then left to end: its `state_sha256`, how often it was killed.
 
     Counted in steps, not seconds: a slow machine must not be killed before it learned, nor a quick one after it ended.
     """
