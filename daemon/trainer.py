@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from daemon.errors import LedgerFull
 from daemon.failpoints import failpoint
-from daemon.gathering import Gatherer
+from daemon.gathering import Gatherer, MicroBatch
 from daemon.keeper import Keeper
 from daemon.monitoring.telemetry import Telemetry
 from daemon.pipeline import Pipeline
@@ -24,7 +24,7 @@ from daemon.progress import Progress
 from daemon.recovery import Terms, recover
 from daemon.state import JSON
 from daemon.storage.ledger import Ledger
-from streams.record import Record, Run
+from streams.record import Run
 from streams.source import Source
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,6 @@ class Trainer:
         self._source, self._pipeline, self._ledger = source, pipeline, ledger
         self._keeper, self._telemetry, self._make_gatherer = keeper, telemetry, gatherer
         self._terms, self._progress, self._sleep = terms, progress, sleep
-        self._skipped: list[Run] = []
         self._stopping = False
 
     def stop(self) -> None:
@@ -79,9 +78,9 @@ class Trainer:
 
     def loop(self, gatherer: Gatherer) -> None:
         while not self._stopping and not gatherer.at_end():
-            records = gatherer.next()
-            if records:
-                self.learn_planned(records)
+            batch = gatherer.next()
+            if batch:
+                self.learn_planned(batch)
             self._keeper.keep_what_is_due(self._pipeline)
             self._tell()
 
@@ -94,26 +93,30 @@ class Trainer:
         self._keeper.keep_everything(self._pipeline)
         return self._pipeline.state_sha256()
 
-    def learn_planned(self, records: Sequence[Record]) -> None:
+    def learn_planned(self, batch: MicroBatch) -> None:
         """Write down what will be learned, then learn it."""
-        self._note_skipped(records)
-        plan = Plan(step=self._pipeline.step + 1, rows=self._pipeline.rows, runs=runs_of(records, self._pipeline.positions))
+        if not all(self._pass(gap) for gap in batch.gaps) or not batch.records:
+            return
+        runs = runs_of(batch.records, self._pipeline.positions)
+        plan = Plan(step=self._pipeline.step + 1, rows=self._pipeline.rows, runs=runs)
         failpoint("plan.before")
         if not self._write_down("plan", plan.body()):
             return
         failpoint("plan.written")
-        self._pipeline.learn(plan, records)
+        self._pipeline.learn(plan, batch.records)
         self._pipeline.carried_out(self._ledger.position, self._ledger.head)
         failpoint("step.done")
 
-    def _note_skipped(self, records: Sequence[Record]) -> None:
-        """Write down the gaps that the operator lets us pass, once the records after them come."""
-        self._skipped += self._source.skipped()
-        for run in [r for r in self._skipped if any(c.partition == r.partition and c.offset >= r.end for c in records)]:
-            self._write_down("skipped", {"partition": run.partition, "start": run.start, "end": run.end})
-            self._pipeline.skip(run)
-            self._pipeline.carried_out(self._ledger.position, self._ledger.head)
-            self._skipped.remove(run)
+    def _pass(self, gap: Run) -> bool:
+        """Write down a gap that the operator lets us pass (one that a redone plan starts behind is written down already)."""
+        start = max(gap.start, self._pipeline.positions.get(gap.partition, gap.start))
+        if start >= gap.end:
+            return True
+        if not self._write_down("skipped", {"partition": gap.partition, "start": start, "end": gap.end}):
+            return False
+        self._pipeline.skip(Run(gap.partition, start, gap.end))
+        self._pipeline.carried_out(self._ledger.position, self._ledger.head)
+        return True
 
     def _write_down(self, kind: str, body: dict[str, JSON]) -> bool:
         """Append to the ledger; while it cannot grow, learning pauses and answers go on. False when asked to stop meanwhile."""
