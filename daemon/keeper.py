@@ -17,6 +17,7 @@ from daemon.storage.ledger import Ledger
 from daemon.storage.snapshot import SnapshotInfo
 from daemon.storage.snapshots import Snapshots
 from daemon.storage.tensors import host_copy
+from streams.errors import DeadLetterError
 from streams.source import Source
 
 logger = logging.getLogger(__name__)
@@ -65,14 +66,14 @@ class Keeper:
         if self._beside.busy:
             return
         if now >= self._checkpoint_cadence.due_at:
-            self._beside.start(self._checkpoint(pipeline))
+            self._start_checkpoint(pipeline)
         elif now >= self._snapshot_cadence.due_at and pipeline.rows > self._published_rows:
             self._publish(pipeline)
 
     def keep_everything(self, pipeline: Pipeline) -> None:
         """Checkpoint, then publish what is not published yet; returns when both stand."""
         self._beside.reap(wait=True)
-        self._beside.start(self._checkpoint(pipeline))
+        self._start_checkpoint(pipeline)
         self._beside.reap(wait=True)
         if pipeline.rows > self._published_rows:
             self._publish(pipeline)
@@ -82,9 +83,20 @@ class Keeper:
         """Wait for the write under way."""
         self._beside.close()
 
-    def _checkpoint(self, pipeline: Pipeline) -> Write:
-        began, step, positions = self._clock(), pipeline.step, dict(pipeline.positions)
-        pipeline.dead_letters.flush()
+    def _start_checkpoint(self, pipeline: Pipeline) -> None:
+        """Dead letters first: a checkpoint says that what lies before its positions is dealt with."""
+        began = self._clock()
+        try:
+            pipeline.dead_letters.flush()
+        except DeadLetterError as error:
+            logger.warning("no checkpoint at step %s, learning goes on: %s", pipeline.step, error)
+            self._telemetry.checkpoint_failed()
+            self._checkpoint_cadence.done(began=began, ended=self._clock())
+        else:
+            self._beside.start(self._checkpoint(pipeline, began=began))
+
+    def _checkpoint(self, pipeline: Pipeline, *, began: float) -> Write:
+        step, positions = pipeline.step, dict(pipeline.positions)
         self._ledger.sync()
         state = host_copy(pipeline.state_dict())
         meta: dict[str, JSON] = {
