@@ -65,7 +65,7 @@ class Pipeline:
         examples = self._decode(records)
         for piece in self.learner.pieces(examples):
             scored = self.learner.learn(piece)
-            self._predictions.write(piece, scored)
+            self._predictions.write(piece, scored, task=self.learner.task)
             alarms = self.evaluation.observe(scored, slices=[example.slices for example in piece])
             self._telemetry.alarms(alarms)
             if self._rewarm_on_drift and any(alarm.worse for alarm in alarms):

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from daemon.learning.learner import Scored
-from daemon.learning.models.base import Floats
+from daemon.learning.tasks.base import Task
+from daemon.state import JSON
 from streams.record import Example
 
 
 class PredictionLog(Protocol):
     """Takes what was predicted for each example before it was learned."""
 
-    def write(self, examples: Sequence[Example], scored: Scored) -> None: ...
+    def write(self, examples: Sequence[Example], scored: Scored, *, task: Task) -> None: ...
 
     def close(self) -> None: ...
 
@@ -24,7 +25,7 @@ class PredictionLog(Protocol):
 class NoPredictions:
     """Nobody asked."""
 
-    def write(self, examples: Sequence[Example], scored: Scored) -> None:
+    def write(self, examples: Sequence[Example], scored: Scored, *, task: Task) -> None:
         pass
 
     def close(self) -> None:
@@ -34,13 +35,12 @@ class NoPredictions:
 class PredictionFile:
     """JSON lines with row (counted from 0), label, prediction and scores; regression: value in place of scores."""
 
-    def __init__(self, path: Path, *, decode: Callable[[Floats], Sequence[Mapping[str, object]]]) -> None:
-        self._decode = decode
+    def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
         self._row = 0
 
-    def write(self, examples: Sequence[Example], scored: Scored) -> None:
-        for example, answer in zip(examples, self._decode(scored.output), strict=True):
+    def write(self, examples: Sequence[Example], scored: Scored, *, task: Task) -> None:
+        for example, answer in zip(examples, task.decode(scored.output), strict=True):
             line = {"row": self._row, "label": example.target, **_fields(answer)}
             self._file.write(msgspec.json.encode(line) + b"\n")
             self._row += 1
@@ -49,7 +49,10 @@ class PredictionFile:
         self._file.close()
 
 
-def _fields(answer: Mapping[str, object]) -> dict[str, object]:
+def _fields(answer: Mapping[str, JSON]) -> dict[str, JSON]:
     if "value" in answer:
         return {"prediction": answer["value"], "scores": None}
-    return {"prediction": answer["label"], "scores": answer["scores"]}
+    scores = answer["scores"]
+    assert isinstance(scores, dict)
+    # Before any label was known there was no answer.
+    return {"prediction": answer["label"] if any(scores.values()) else None, "scores": scores}

@@ -92,7 +92,7 @@ def backtesting(settings: Settings, *, file: Path, predictions: Path | None) -> 
             telemetry=_telemetry(settings),
             encoder=models.encoder(settings, may_lack=True),
             gatherer=_from_log(settings),
-            predictions=PredictionFile(predictions, decode=models.task(settings).decode) if predictions else NoPredictions(),
+            predictions=PredictionFile(predictions) if predictions else NoPredictions(),
             progress=NoProgress(),
             keeps=False,
         )
