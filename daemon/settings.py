@@ -254,6 +254,8 @@ def _mistakes(settings: Settings) -> list[str]:
         found.append(f'model.inputs: a transformer reads text, not "{settings.model.inputs}"; use kind = "mixture"')
     if settings.model.kind == "mixture" and settings.model.training == "full":
         found.append('model.training: the mixture reads a frozen encoder; use kind = "transformer" to fine-tune it')
+    if settings.model.kind == "transformer" and settings.task.kind == "regression" and settings.replay.kind == "balanced":
+        found.append('replay.kind: "balanced" balances classes, a regression has none; use "reservoir" or "none"')
     if settings.task.kind == "regression" and settings.task.labels:
         found.append('task.labels: regression has no labels; remove them or use kind = "classification"')
     if settings.dead_letters.kind == "topic" and not settings.dead_letters.topic:

@@ -11,23 +11,27 @@ from typing import Any
 
 import torch
 
-from daemon.errors import ConfigError, ModelError
+from daemon.errors import ModelError
 from daemon.learning.encoders import FrozenEncoder, encoder_files, find_encoder, load_encoder
-from daemon.learning.experts.base import Expert, Extractor
+from daemon.learning.experts.base import Extractor
 from daemon.learning.features.table import TableFeatures
+from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Model
 from daemon.learning.models.mixture import Mixture
+from daemon.learning.models.regression import RegressionMixture
 from daemon.learning.models.transformer import Transformer
 from daemon.learning.optimizers import AdaGrad, AdamW
+from daemon.learning.regression_mixer import RegressionMixer
+from daemon.learning.regressors import regression_experts
 from daemon.learning.replay.balanced import Balanced
 from daemon.learning.replay.base import Replay
 from daemon.learning.replay.none import NoReplay
 from daemon.learning.replay.reservoir import Reservoir
 from daemon.learning.schedules import Schedule
 from daemon.learning.tables import MAX_TOTAL as TABLE_MAX_TOTAL
-from daemon.learning.tables import table_experts
+from daemon.learning.tables import SHARE_RATE, table_experts
 from daemon.learning.tasks.base import Task
 from daemon.learning.tasks.classification import Classification
 from daemon.learning.tasks.regression import Regression
@@ -95,8 +99,6 @@ def model(settings: Settings, *, encoder: Encoder, device: torch.device) -> Mode
     """A fresh model."""
     if settings.model.kind == "transformer":
         return _transformer(settings, encoder=encoder, device=device)
-    if settings.task.kind == "regression":
-        raise ConfigError('task.kind: the mixture classifies; regression is learned by model.kind = "transformer" on texts')
     return _mixture(settings, encoder=encoder, device=device)
 
 
@@ -105,30 +107,36 @@ def blueprint(settings: Settings) -> dict[str, JSON]:
     return {name: getattr(settings, name).model_dump(mode="json") for name in BLUEPRINT}
 
 
-def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> Mixture:
-    extractors: dict[str, Extractor] = {}
-    experts: list[Expert] = []
-    companions: dict[str, Path | JSON] = {}
-    max_total = TEXT_MAX_TOTAL
+def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> Model:
+    """The default: a pool on texts, on tables, or on both."""
+    text = table = frozen = None
     if settings.model.inputs in ("text", "both"):
-        frozen = None
-        if encoder.folder:
-            frozen = _frozen(encoder, str(device), settings.model.max_tokens)
-            companions |= frozen.companions()
+        frozen = _frozen(encoder, str(device), settings.model.max_tokens) if encoder.folder else None
         text = TextFeatures(encoder=frozen)
-        extractors["text"] = text
-        experts += text_experts(text)
+    companions: dict[str, Path | JSON] = {**frozen.companions()} if frozen else {}
+    classifies = settings.task.kind == "classification"
     if settings.model.inputs in ("features", "both"):
-        table = TableFeatures(label_history=settings.features.label_history, earlier_rows=settings.features.earlier_rows)
-        extractors["table"] = table
-        experts += table_experts(table, seed=settings.training.seed)
-        max_total = TABLE_MAX_TOTAL
-    return Mixture(
-        extractors=extractors,
-        experts=experts,
-        mixer=Mixer(num_experts=len(experts), max_total=max_total),
-        companions=companions,
+        # Earlier targets of a regression are the target history's part.
+        labels = classifies and settings.features.label_history
+        table = TableFeatures(label_history=labels, earlier_rows=settings.features.earlier_rows)
+    extractors: dict[str, Extractor] = ({"text": text} if text else {}) | ({"table": table} if table else {})
+    if not classifies:
+        history = TargetHistory(table=table, enabled=settings.features.label_history)
+        regressors = regression_experts(history=history, table=table, text=text, seed=settings.training.seed)
+        return RegressionMixture(
+            extractors=extractors | {"history": history},
+            experts=regressors,
+            mixer=RegressionMixer(num_experts=len(regressors)),
+            companions=companions,
+        )
+    experts = text_experts(text) if text else []
+    experts += table_experts(table, seed=settings.training.seed) if table else []
+    mixer = (
+        Mixer(num_experts=len(experts), max_total=TABLE_MAX_TOTAL, share_rate=SHARE_RATE)
+        if table
+        else Mixer(num_experts=len(experts), max_total=TEXT_MAX_TOTAL)
     )
+    return Mixture(extractors=extractors, experts=experts, mixer=mixer, companions=companions)
 
 
 def _transformer(settings: Settings, *, encoder: Encoder, device: torch.device) -> Transformer:

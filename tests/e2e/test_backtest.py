@@ -1,0 +1,59 @@
+"""`learnd backtest` as people call it: the names in its report are fixed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streams.samples import SPAM
+
+FIELDS = {
+    "task", "examples", "errors", "accuracy", "macro_f1", "kappa", "log_loss", "auc", "worst_500", "mae", "rmse",
+    "baselines", "drift_alarms", "encoder", "examples_per_s", "steps", "state_sha256",
+}  # fmt: skip
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+def backtest(folder: Path, file: Path, *flags: str) -> tuple[dict[str, object], list[dict[str, object]]]:
+    report, predictions = folder / "report.json", folder / "predictions.jsonl"
+    flags = (*flags, "--report", str(report), "--predictions", str(predictions))
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon", "backtest", str(file), *flags], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in predictions.read_text(encoding="utf-8").splitlines()]
+    return json.loads(report.read_text(encoding="utf-8")), lines
+
+
+def test_the_bundled_mail_without_an_encoder(tmp_path: Path) -> None:
+    report, predictions = backtest(tmp_path, SPAM, "--set", "model.encoder=none")
+    assert report.keys() >= FIELDS
+    assert report["examples"] == len(predictions) == 6046
+    assert report["errors"] == sum(row["prediction"] != row["label"] for row in predictions)
+    assert isinstance(report["errors"], int)
+    assert report["errors"] <= 80
+    assert report["baselines"]["last_label"]["errors"] == 783  # type: ignore[index]
+    assert (report["mae"], report["rmse"], report["encoder"]) == (None, None, None)
+
+
+def test_a_regression_on_a_table(tmp_path: Path) -> None:
+    file = tmp_path / "line.csv"
+    file.write_text("x,label\n" + "".join(f"{i % 17},{3 * (i % 17) + 1}\n" for i in range(400)), encoding="utf-8")
+    report, predictions = backtest(tmp_path, file, "--task", "regression")
+    assert (report["task"], report["examples"], report["accuracy"], report["errors"]) == ("regression", 400, None, None)
+    assert isinstance(report["mae"], float)
+    assert report["mae"] < report["baselines"]["last_value"]["mae"]  # type: ignore[index]
+    assert predictions[-1].keys() == {"row", "label", "prediction", "scores"}
+    assert abs(predictions[-1]["prediction"] - predictions[-1]["label"]) < 1.0  # type: ignore[operator]
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the measured streams lie beside the project, not in it")
+@pytest.mark.parametrize(("flags", "floor"), [((), 1 - 6647 / 45312), (("--set", "features.label_history=false"), 0.80)])
+def test_elec2_beats_its_floors(tmp_path: Path, flags: tuple[str, ...], floor: float) -> None:
+    report, _ = backtest(tmp_path, SHARED / "elec2.csv.gz", "--label", "up", *flags)
+    assert isinstance(report["accuracy"], float)
+    assert report["accuracy"] > floor
