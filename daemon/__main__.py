@@ -21,6 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # An outage makes dozens of its lines; the causes that matter stand in the texts of our errors.
+    logging.getLogger("kafka").propagate = False
+    logging.getLogger("kafka").addHandler(logging.NullHandler())
     # A hub is asked only for a model that is named; libraries must not look for news or draw bars of their own.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

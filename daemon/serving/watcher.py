@@ -104,7 +104,7 @@ class Watcher:
         self._telemetry.version.set(served.version)
         self._telemetry.timestamp.set(served.published_s)
         self._warned.clear()
-        _log.info("snapshot %d (%s) answers now", served.version, served.digest)
+        _log.debug("snapshot %d (%s) answers now", served.version, served.digest)
         self._telemetry.observe_freshness(self._new_arrivals(served), now_s=now_s)
 
     def _new_arrivals(self, served: Served) -> list[float]:
