@@ -1,6 +1,6 @@
 """Learning rates over the slow steps: multipliers as pure functions, and the schedule that a model carries.
 
-Default after science.md's reading of Cazzonelli (CoLLAs 2024): a short warm-up, then a constant rate, re-warmed on drift;
+Default after Cazzonelli (CoLLAs 2024): a short warm-up, then a constant rate, re-warmed on drift;
 weights are never reset.
 """
 
