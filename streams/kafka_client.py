@@ -130,6 +130,9 @@ class KafkaCluster:
                 yield
             except (KafkaError, OSError, ValueError) as error:
                 cause = f" ({_cause(heard)})" if heard else ""
+                if self.security.protocol.startswith("SASL") and "socket disconnected" in cause:
+                    # Over TLS the client may lose the broker's answer when it hangs up right behind it.
+                    cause += "; brokers that hang up on SASL most often do not know the user, the password or the mechanism"
                 raise UnreachableError(
                     f"Kafka at {self.bootstrap_servers} cannot be reached by {self.security.protocol}: {error}{cause}; "
                     "check address, protocol, user and certificates, and that the broker runs"
@@ -152,7 +155,8 @@ def _never_create_topics(cluster: Any) -> None:
 def _cause(heard: list[str]) -> str:
     """The last line that names an error; any other tells more than the lost connections around it."""
     errors = [text for text in heard if "Error" in text and "Unable to bootstrap" not in text]
-    lost = ("KafkaConnectionError", "KafkaTimeoutError")
+    # A slow handshake ends in a timeout after the broker has long said what is wrong.
+    lost = ("KafkaConnectionError", "KafkaTimeoutError", "RequestTimedOutError", "NodeNotReadyError")
     telling = [text for text in errors if "CERTIFICATE" in text or not any(name in text for name in lost)]
     return ((telling or errors or heard)[-1]).strip()
 

@@ -29,6 +29,14 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         collect_leaked_sockets()
 
 
+@pytest.fixture(autouse=True)
+def sockets_of_this_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What kafka-python left open in a test is collected with that test, not in whichever comes later."""
+    yield
+    if request.node.get_closest_marker("kafka"):
+        collect_leaked_sockets()
+
+
 @pytest.fixture(scope="module")
 def module_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     broker = Broker(tmp_path_factory.mktemp("own-kafka"))

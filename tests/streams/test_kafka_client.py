@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.kafka_client import KafkaSecurity
+from streams.kafka_client import KafkaSecurity, _cause
 
 
 def test_plaintext_has_no_options_but_itself() -> None:
@@ -37,3 +37,10 @@ def test_what_cannot_work_is_refused_at_once() -> None:
         KafkaSecurity(protocol="SASL_PLAINTEXT", username="u")
     with pytest.raises(ValueError, match=r"nowhere\.pem: no such file"):
         KafkaSecurity(protocol="SSL", ca_file="nowhere.pem")
+
+
+def test_the_cause_is_what_the_broker_said_not_the_timeout_that_came_after() -> None:
+    said = "<conn>: SaslAuthenticationFailedError: Authentication failed due to invalid credentials with SASL mechanism"
+    after = "Bootstrap connection to bootstrap-0 failed: [Error 7] RequestTimedOutError: Request timed out after 111 ms"
+    assert _cause([said, after]) == said
+    assert _cause([after]) == after
