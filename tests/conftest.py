@@ -29,12 +29,16 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         collect_leaked_sockets()
 
 
-@pytest.fixture(autouse=True)
-def sockets_of_this_test(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What kafka-python left open in a test is collected with that test, not in whichever comes later."""
-    yield
-    if request.node.get_closest_marker("kafka"):
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """What kafka-python left open in a test is collected right behind that test, not in whichever comes later.
+
+    A fixture would be too early: the log records that pytest keeps of the test still hold the client's transports then.
+    """
+    result = yield
+    if item.get_closest_marker("kafka"):
         collect_leaked_sockets()
+    return result
 
 
 @pytest.fixture(scope="module")
