@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from daemon.beside import BesideTheLoop, Cadence, Write
-from daemon.errors import LedgerFull, StorageError
+from daemon.errors import LedgerFull, SnapshotError, StorageError
 from daemon.failpoints import failpoint
+from daemon.monitoring.gate import Decision
 from daemon.monitoring.telemetry import Telemetry
 from daemon.pipeline import Pipeline
 from daemon.state import JSON
@@ -53,11 +54,25 @@ class Keeper:
         self._snapshot_cadence = Cadence(snapshot_interval_s)
         self._beside = BesideTheLoop(clock=clock)
         self._published_rows = 0
+        self._held = ""  # the reason for which nothing is published, told once
         self.published_version: int | None = None
 
     def newest_checkpoint(self) -> Checkpoint | None:
         """The newest checkpoint that verifies."""
         return self._checkpoints.load_newest()
+
+    def serve_on(self, pipeline: Pipeline) -> None:
+        """At the start: take up what was published last, which the answers still come from."""
+        version = self._snapshots.latest()
+        if version is None:
+            return
+        try:
+            snapshot = self._snapshots.open(version)
+            pipeline.guard.serve(snapshot.read_weights(), rows=snapshot.manifest["rows"])
+        except SnapshotError as error:
+            logger.warning("the gate begins anew with the next snapshot: %s", error)
+        else:
+            self.published_version, self._published_rows = version, snapshot.manifest["rows"]
 
     def keep_what_is_due(self, pipeline: Pipeline) -> None:
         """Called every turn of the loop: hear what became of the write under way, start the next one that is due."""
@@ -99,6 +114,7 @@ class Keeper:
         step, positions = pipeline.step, dict(pipeline.positions)
         self._ledger.sync()
         state = host_copy(pipeline.state_dict())
+        self._telemetry.state_bytes(pipeline.learner.model.state_bytes())
         meta: dict[str, JSON] = {
             "fingerprint": dict(self._fingerprint),
             "ledger": {"position": pipeline.ledger_position, "chain": pipeline.ledger_chain},
@@ -125,12 +141,13 @@ class Keeper:
         )
 
     def _publish(self, pipeline: Pipeline) -> None:
-        """Answer from what is learned now. A crash gives the same weights again, from the ledger: so that is fsynced first."""
+        """Answer from what is learned now, if the gate agrees. A crash gives the same weights again, from the ledger: so it is
+        fsynced first."""
         began, rows, model = self._clock(), pipeline.rows, pipeline.learner.model
         self._published_rows = rows
-        if not model.is_finite():
-            logger.error("no snapshot at row %s: a weight is not finite; the answers stay at the snapshot before", rows)
-            self._telemetry.gate("not_finite")
+        decision = pipeline.guard.decide(finite=model.is_finite())
+        if not decision.publish:
+            self._hold(decision, rows=rows)
             self._snapshot_cadence.done(began=began, ended=self._clock())
             return
         self._ledger.sync()
@@ -139,7 +156,12 @@ class Keeper:
         pipeline.arrivals.clear()
 
         def then(info: SnapshotInfo, seconds: float) -> None:
-            self._note("published", {"version": info.version, "digest": info.digest, "step": manifest["step"], "rows": rows})
+            told: dict[str, JSON] = {"version": info.version, "digest": info.digest, "step": manifest["step"], "rows": rows}
+            self._note("published", told | {"reason": decision.reason})
+            if self._held:
+                logger.info("publishing goes on at row %s (%s): %s", rows, decision.reason, decision.detail)
+                self._held = ""
+            pipeline.guard.serve(weights, rows=rows)
             self.published_version = info.version
             self._telemetry.published(version=info.version, seconds=seconds, at_s=self._wall_clock())
 
@@ -158,6 +180,14 @@ class Keeper:
                 began=began,
             )
         )
+
+    def _hold(self, decision: Decision, *, rows: int) -> None:
+        """Answers stay at the snapshot before. Counted each time, told once for each reason."""
+        self._telemetry.gate(decision.reason)
+        if decision.reason != self._held:
+            logger.warning("nothing is published at row %s (%s): %s", rows, decision.reason, decision.detail)
+            self._note("held", {"rows": rows, "reason": decision.reason, "detail": decision.detail})
+            self._held = decision.reason
 
     def _manifest(self, pipeline: Pipeline) -> dict[str, JSON]:
         arrivals = sorted(pipeline.arrivals)

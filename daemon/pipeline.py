@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from daemon.errors import LedgerError
+from daemon.guard import Guard
 from daemon.learning.learner import Learner
 from daemon.monitoring.evaluation import Evaluation
 from daemon.monitoring.telemetry import Telemetry
@@ -32,13 +33,14 @@ class Pipeline:
         dead_letters: DeadLetters,
         learner: Learner,
         evaluation: Evaluation,
+        guard: Guard,
         predictions: PredictionLog,
         telemetry: Telemetry,
         rewarm_on_drift: bool,
         live: bool,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.learner, self.evaluation, self.dead_letters = learner, evaluation, dead_letters
+        self.learner, self.evaluation, self.guard, self.dead_letters = learner, evaluation, guard, dead_letters
         self._decoder, self._predictions, self._telemetry = decoder, predictions, telemetry
         self._rewarm_on_drift, self._live, self._wall_clock = rewarm_on_drift, live, wall_clock
         self.step = 0
@@ -68,6 +70,7 @@ class Pipeline:
             self._predictions.write(piece, scored, task=self.learner.task)
             alarms = self.evaluation.observe(scored, slices=[example.slices for example in piece])
             self._telemetry.alarms(alarms)
+            self.guard.observe(piece, scored, evaluation=self.evaluation, alarms=alarms)
             if self._rewarm_on_drift and any(alarm.worse for alarm in alarms):
                 self.learner.rewarm()
         self.step = plan.step
@@ -76,7 +79,7 @@ class Pipeline:
         self.newest_s |= {record.partition: record.timestamp_s for record in records if record.timestamp_s}
         self._telemetry.step(
             learned=len(examples),
-            stats=self.learner.model.stats(),
+            stats=self.learner.model.stats,
             evaluation=self.evaluation,
             labels=self.learner.task.labels,
         )
@@ -101,6 +104,7 @@ class Pipeline:
         return {
             "learner": self.learner.state_dict(),
             "evaluation": self.evaluation.state_dict(),
+            "guard": self.guard.state_dict(),
             "progress": {
                 "step": self.step,
                 "positions": {str(partition): offset for partition, offset in sorted(self.positions.items())},
@@ -111,14 +115,16 @@ class Pipeline:
     def load_state_dict(self, state: dict[str, State]) -> None:
         self.learner.load_state_dict(state["learner"])
         self.evaluation.load_state_dict(state["evaluation"])
+        self.guard.load_state_dict(state["guard"])
         self.step = state["progress"]["step"]
         self.positions = {int(partition): offset for partition, offset in state["progress"]["positions"].items()}
         self.journaled = state["progress"]["journaled"]
 
     def state_sha256(self) -> str:
-        """Hash of what is learned and why, in canonical order: everything but the number of steps that it was cut into."""
+        """Hash of what is learned and why, in canonical order: everything but the number of steps that it was cut into, and
+        what was published on the way."""
         state = self.state_dict()
-        del state["progress"]["step"]
+        del state["progress"]["step"], state["guard"]
         return digest(state)
 
     def _decode(self, records: Sequence[Record]) -> list[Example]:

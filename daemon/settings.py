@@ -171,6 +171,14 @@ class MonitoringSettings(Section):
     max_slice_values: PositiveInt = fixed(50, "Values of a slice with figures of their own; the rest is counted as other.")
 
 
+class GateSettings(Section):
+    """What is learned answers only if it is not worse than what is served."""
+
+    enabled: bool = setting(True, "Whether the gate decides; without it all finite weights are published.")
+    max_held_rows: PositiveInt = setting(1_000, "Rows after a drift alarm for which publishing is held at most, and")
+    max_held_s: PositiveFloat = setting(600.0, "seconds: when both have passed, a new concept is taken for true.")
+
+
 class StorageSettings(Section):
     """Where durable things lie."""
 
@@ -232,6 +240,7 @@ class Settings(Section):
     schedule: ScheduleSettings = ScheduleSettings()
     replay: ReplaySettings = ReplaySettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    gate: GateSettings = GateSettings()
     storage: StorageSettings = StorageSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     serving: ServingSettings = ServingSettings()

@@ -66,6 +66,7 @@ class Trainer:
         return self.shutdown()
 
     def startup(self) -> Gatherer:
+        self._keeper.serve_on(self._pipeline)
         recover(
             terms=self._terms,
             checkpoint=self._keeper.newest_checkpoint(),
@@ -87,6 +88,7 @@ class Trainer:
     def _tell(self) -> None:
         lag = self._source.lag()
         self._telemetry.turn(lag=lag, positions=self._pipeline.positions, newest_s=self._pipeline.newest_s)
+        self._telemetry.source(rebuilds=self._source.rebuilds, commit_failures=self._source.commit_failures)
         self._progress.turn(self._pipeline, lag=lag, snapshot_version=self._keeper.published_version)
 
     def shutdown(self) -> str:

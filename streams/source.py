@@ -72,6 +72,16 @@ class Source(ABC):
     def skipped(self) -> Sequence[Run]:
         """Gaps that `on_gap = "skip"` passed over since the last call."""
 
+    @property
+    def rebuilds(self) -> int:
+        """How often the connection was built anew because it stood still."""
+        return 0
+
+    @property
+    def commit_failures(self) -> int:
+        """How often `commit` failed."""
+        return 0
+
     @abstractmethod
     def close(self) -> None:
         """Stop the thread and free the connection; safe to call twice."""

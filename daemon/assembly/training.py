@@ -18,12 +18,14 @@ from daemon import __version__
 from daemon.assembly import models, sources
 from daemon.config import fixed_settings, journaled_settings, refuse_changes
 from daemon.gathering import Gatherer, LiveGatherer, LogGatherer
+from daemon.guard import GateGuard, Guard, OpenGuard
 from daemon.keeper import Keeper
-from daemon.learning.device import choose_device, fingerprint, make_deterministic
+from daemon.learning.device import choose_device, fingerprint, make_deterministic, memory_bytes
 from daemon.learning.learner import Learner
 from daemon.monitoring.drift.adwin import Adwin
 from daemon.monitoring.endpoint import TelemetryEndpoint
 from daemon.monitoring.evaluation import Evaluation
+from daemon.monitoring.gate import Gate
 from daemon.monitoring.health import Health
 from daemon.monitoring.telemetry import Telemetry
 from daemon.pipeline import Pipeline
@@ -112,8 +114,11 @@ def _assemble(
 ) -> Training:
     for resource in (source, predictions, progress):
         stack.callback(resource.close)
+    telemetry.watch_disk(settings.storage.folder)
     make_deterministic(settings.training.threads)
     device = choose_device(settings.training.device)
+    if device.type == "cuda":
+        telemetry.watch_device(lambda: memory_bytes(device))
     writer = Writer(settings.storage.folder)
     stack.callback(writer.close)
     ledger = Ledger(settings.storage.folder / "ledger", segment_bytes=settings.storage.segment_bytes, epoch_check=writer.check)
@@ -126,6 +131,7 @@ def _assemble(
         dead_letters=dead_letters,
         learner=Learner(task=models.task(settings), model=models.model(settings, encoder=encoder, device=device)),
         evaluation=_evaluation(settings, collect_auc=not keeps),
+        guard=_guard(settings, encoder, device) if keeps else OpenGuard(),
         predictions=predictions,
         telemetry=telemetry,
         rewarm_on_drift=settings.schedule.rewarm_on_drift,
@@ -177,6 +183,16 @@ def _evaluation(settings: Settings, *, collect_auc: bool) -> Evaluation:
         window_rows=settings.monitoring.window_rows,
         max_slice_values=settings.monitoring.max_slice_values,
         collect_auc=collect_auc,
+    )
+
+
+def _guard(settings: Settings, encoder: models.Encoder, device: torch.device) -> Guard:
+    if not settings.gate.enabled:
+        return OpenGuard()
+    return GateGuard(
+        gate=Gate(max_held_rows=settings.gate.max_held_rows, max_held_s=settings.gate.max_held_s),
+        make_model=lambda: models.model(settings, encoder=encoder, device=device),
+        task=settings.task.kind,
     )
 
 

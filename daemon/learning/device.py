@@ -74,6 +74,12 @@ def make_deterministic(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+def memory_bytes(device: torch.device) -> tuple[int, int]:
+    """Used and total bytes of a CUDA device, by all processes; waits for nothing."""
+    free, total = torch.cuda.mem_get_info(device)
+    return total - free, total
+
+
 def fingerprint(device: torch.device) -> dict[str, JSON]:
     """What the bits of a result depend on besides code, inputs and state; equal fingerprints promise equal bits."""
     return {

@@ -73,7 +73,7 @@ class Gate:
         max_held_s: float = 600.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`window_rows` are compared at most; `clock` gives seconds that go on across a restart."""
+        """`window_rows` that both scored are compared at most; `clock` gives seconds that go on across a restart."""
         self._quiet_rows, self._alpha = quiet_rows, alpha
         self._max_held_rows, self._max_held_s, self._clock = max_held_rows, max_held_s, clock
         self._window: deque[PairedRow] = deque(maxlen=window_rows)
@@ -92,17 +92,18 @@ class Gate:
     ) -> None:
         """Take the losses (0 or 1, or the absolute error) of a micro-batch of B rows, each predicted before it was learned.
 
-        `served_loss_B` is None where the served weights were not scored: then an alarm holds until its limit.
+        `served_loss_B` is None where the served weights were not scored: such rows count towards limits and are compared with
+        nothing. Where they are never scored, an alarm holds until its limit.
         """
-        num_rows = len(candidate_loss_B)
         self._baselines = tuple(baseline_loss_B)
-        candidate = capped(candidate_loss_B).tolist()
-        served = [float("nan")] * num_rows if served_loss_B is None else capped(served_loss_B).tolist()
-        baselines = [capped(loss_B).tolist() for loss_B in baseline_loss_B.values()]
-        for row in range(num_rows):
-            groups = tuple(slices[row].items()) if slices is not None else ()
-            self._window.append(PairedRow(candidate[row], served[row], tuple(loss[row] for loss in baselines), groups))
-        self._rows += num_rows
+        if served_loss_B is not None:
+            candidate, served = capped(candidate_loss_B).tolist(), capped(served_loss_B).tolist()
+            baselines = [capped(loss_B).tolist() for loss_B in baseline_loss_B.values()]
+            for i in range(len(candidate)):
+                groups = tuple(slices[i].items()) if slices is not None else ()
+                losses = tuple(loss[i] for loss in baselines)
+                self._window.append(PairedRow(self._rows + i, candidate[i], served[i], losses, groups))
+        self._rows += len(candidate_loss_B)
         if self._alarm is not None and self._alarm.cleared_at is None and self._is_back(self._alarm):
             self._alarm.cleared_at = self._rows
 
@@ -117,6 +118,11 @@ class Gate:
             self._alarm = _Alarm(first_row=self._rows, first_s=self._clock(), last_row=self._rows, level=level)
         else:
             self._alarm.last_row, self._alarm.cleared_at = self._rows, None
+
+    @property
+    def holds(self) -> bool:
+        """Whether an alarm holds publishing."""
+        return self._alarm is not None
 
     def published(self) -> None:
         """The candidate is served from here on: comparisons begin anew and a hold is over."""
@@ -147,10 +153,8 @@ class Gate:
 
     def _is_back(self, alarm: _Alarm) -> bool:
         """Whether the served loss is at its level from before the alarm again."""
-        if alarm.level is None or self._rows - alarm.last_row < self._quiet_rows:
-            return False
-        recent = served_losses(self._last(self._quiet_rows))
-        if recent.size < self._quiet_rows:
+        recent = served_losses(self._since(alarm.last_row)[-self._quiet_rows :])
+        if alarm.level is None or recent.size < self._quiet_rows:
             return False
         level, variance = alarm.level
         margin = _BACK_WITHIN * float(np.sqrt(variance + recent.var() / recent.size))
@@ -160,12 +164,11 @@ class Gate:
         if alarm.cleared_at is None:
             since = f"alarm at row {alarm.last_row}"
             return Decision(False, "alarm", f"{since}: what is served does worse than before it")
-        num_rows = self._rows - alarm.cleared_at
-        if num_rows < self._quiet_rows:
+        difference_N = differences(self._since(alarm.cleared_at))
+        if difference_N.size < self._quiet_rows:
             return Decision(
-                False, "alarm", f"cleared at row {alarm.cleared_at}, {num_rows} rows ago; {self._quiet_rows} needed"
+                False, "alarm", f"cleared at row {alarm.cleared_at}, {difference_N.size} rows ago; {self._quiet_rows} needed"
             )
-        difference_N = differences(self._last(num_rows))
         if difference_N.sum() > 0:
             return Decision(False, "alarm", f"cleared at row {alarm.cleared_at}, but worse than what is served since")
         return None
@@ -173,7 +176,7 @@ class Gate:
     def _worse(self) -> Decision | None:
         """A decision to hold where the candidate is significantly worse in any comparison."""
         assert self._served_since is not None
-        rows = [row for row in self._last(self._rows - self._served_since) if row.served == row.served]  # not NaN
+        rows = self._since(self._served_since)
         slices = by_slice(rows, min_rows=int(needed_ratio(self._alpha) ** 2))
         alpha = self._alpha / (1 + len(slices) + len(self._baselines))
         if significantly_above_zero(differences(rows), alpha=alpha):
@@ -190,13 +193,14 @@ class Gate:
                 return Decision(False, "worse_than_baseline", f"worse than {name} over {len(rows)} rows, what is served is not")
         return None
 
-    def _last(self, num_rows: int) -> list[PairedRow]:
-        start = max(0, len(self._window) - num_rows)
-        return list(self._window)[start:]
+    def _since(self, row: int) -> list[PairedRow]:
+        """The rows in the window from `row` on."""
+        return [scored for scored in self._window if scored.n >= row]
 
     def state_dict(self) -> State:
         rows = list(self._window)
         return {
+            "n": np.array([row.n for row in rows], dtype=np.int64),
             "candidate": np.array([row.candidate for row in rows]),
             "served": np.array([row.served for row in rows]),
             "baseline_names": list(self._baselines),
@@ -208,11 +212,11 @@ class Gate:
         }
 
     def load_state_dict(self, state: State) -> None:
-        columns = [np.asarray(take(state, key, owner="gate")).tolist() for key in ("candidate", "served", "baselines")]
+        columns = [np.asarray(take(state, key, owner="gate")).tolist() for key in ("n", "candidate", "served", "baselines")]
         slices = take(state, "slices", owner="gate")
         rows = zip(*columns, slices, strict=True)
         self._window = deque(
-            (PairedRow(c, s, tuple(b), tuple((name, value) for name, value in groups)) for c, s, b, groups in rows),
+            (PairedRow(n, c, s, tuple(b), tuple((name, value) for name, value in groups)) for n, c, s, b, groups in rows),
             maxlen=self._window.maxlen,
         )
         self._baselines = tuple(take(state, "baseline_names", owner="gate"))

@@ -16,10 +16,11 @@ _LARGEST_LOSS: Final = 1e100
 
 
 class PairedRow(NamedTuple):
-    """Losses of one row, 0 or 1 or the absolute error; lower is better."""
+    """Losses of row `n` of the stream, 0 or 1 or the absolute error; lower is better."""
 
+    n: int
     candidate: float
-    served: float  # NaN where the served weights did not score the row
+    served: float
     baselines: tuple[float, ...]
     slices: tuple[tuple[str, str], ...]
 
@@ -34,13 +35,13 @@ def capped(loss_B: Floats) -> Floats:
 
 
 def served_losses(rows: Sequence[PairedRow]) -> Floats:
-    """Losses (N,) of what is served, of the rows that it scored."""
-    return np.array([row.served for row in rows if not math.isnan(row.served)])
+    """Losses (N,) of what is served."""
+    return np.array([row.served for row in rows])
 
 
 def differences(rows: Sequence[PairedRow]) -> Floats:
-    """How much more (N,) the candidate lost than what is served, of the rows that both scored."""
-    return np.array([row.candidate - row.served for row in rows if not math.isnan(row.served)])
+    """How much more (N,) the candidate lost than what is served."""
+    return np.array([row.candidate - row.served for row in rows])
 
 
 def by_slice(rows: Sequence[PairedRow], *, min_rows: int) -> dict[tuple[str, str], list[PairedRow]]:

@@ -16,7 +16,7 @@ from daemon.monitoring.evaluation import Alarm, Evaluation
 from daemon.monitoring.health import Health
 from daemon.monitoring.score_gauges import ScoreGauges
 
-# Figures of a window cost about a millisecond to count, so they are brought up to date this often.
+# Figures of a window cost about a millisecond to count, and a model's may wait for its device: brought up to date this often.
 REFRESH_S: Final = 1.0
 
 # Labels with a series of their own: more make scrapes large and dashboards unreadable.
@@ -51,8 +51,9 @@ class Telemetry:
         """Whether learning waits because the ledger cannot be written."""
         self._clock, self._shown_s = clock, -math.inf
         self._evaluation: Evaluation | None = None
+        self._ask_stats: Callable[[], Mapping[str, float]] = dict
         self._labels: Sequence[str] = ()
-        self._nonfinite_steps = 0.0
+        self._nonfinite_steps, self._source_faults = 0.0, (0, 0)
         self._scores = ScoreGauges(registry=registry, max_labels=MAX_LABELS)
         self._wall_clock = wall_clock
         self._make_flow(registry)
@@ -79,6 +80,9 @@ class Telemetry:
         self._positions = Gauge("learnd_position", "Offset to be read next.", ["partition"], registry=registry)
         self._rebuilds = Counter(
             "learnd_source_rebuilds", "Times the connection to the source was built anew.", registry=registry
+        )
+        self._commit_failures = Counter(
+            "learnd_commit_failures", "Commits of positions for lag tools that failed.", registry=registry
         )
         self._gaps = Counter("learnd_gaps_skipped", "Retention gaps passed over.", registry=registry)
         self._gap_records = Counter("learnd_gap_records_skipped", "Offsets lost in retention gaps.", registry=registry)
@@ -137,19 +141,21 @@ class Telemetry:
         self.records("dead_letter")
         self._dead_letters.labels(stage).inc()
 
-    def step(self, *, learned: int, stats: Mapping[str, float], evaluation: Evaluation, labels: Sequence[str] = ()) -> None:
-        """A step taught `learned` rows; `stats` are the model's, `labels` names the classes by index."""
+    def step(
+        self,
+        *,
+        learned: int,
+        stats: Callable[[], Mapping[str, float]],
+        evaluation: Evaluation,
+        labels: Sequence[str] = (),
+    ) -> None:
+        """A step taught `learned` rows. `stats` asks for the model's, which may wait for a device, so it is not asked at every
+        step; `labels` names the classes by index."""
         self.health.stepped()
         self._steps.inc()
         self.records("learned", learned)
-        for name, gauge in self._stats.items():
-            if name in stats:
-                gauge.set(stats[name])
-        nonfinite = stats.get("nonfinite_steps", 0.0)
-        self._nonfinite.inc(max(0.0, nonfinite - self._nonfinite_steps))
-        self._nonfinite_steps = nonfinite
-        self._evaluation, self._labels = evaluation, labels
-        self._show_scores()
+        self._ask_stats, self._evaluation, self._labels = stats, evaluation, labels
+        self._show()
 
     def alarms(self, alarms: Iterable[Alarm]) -> None:
         """Detectors raised these."""
@@ -170,22 +176,33 @@ class Telemetry:
                 self._lag_seconds.labels(partition).set(max(0.0, self._wall_clock() - newest_s[partition]))
         for partition, offset in positions.items():
             self._positions.labels(partition).set(offset)
-        self._show_scores()
+        self._show()
 
-    def _show_scores(self) -> None:
+    def _show(self) -> None:
         now = self._clock()
         if self._evaluation is not None and now - self._shown_s >= REFRESH_S:
             self._scores.show(self._evaluation, labels=self._labels)
+            self._show_stats(self._ask_stats())
             self._shown_s = now
+
+    def _show_stats(self, stats: Mapping[str, float]) -> None:
+        for name, gauge in self._stats.items():
+            if name in stats:
+                gauge.set(stats[name])
+        nonfinite = stats.get("nonfinite_steps", 0.0)
+        self._nonfinite.inc(max(0.0, nonfinite - self._nonfinite_steps))
+        self._nonfinite_steps = nonfinite
 
     def skipped(self, num_records: int) -> None:
         """Retention left a gap of `num_records` offsets and it was passed over."""
         self._gaps.inc()
         self._gap_records.inc(num_records)
 
-    def source_rebuilt(self) -> None:
-        """The connection to the source was built anew."""
-        self._rebuilds.inc()
+    def source(self, *, rebuilds: int, commit_failures: int) -> None:
+        """How often, since the source was opened, its connection was built anew, and a commit of positions failed."""
+        self._rebuilds.inc(rebuilds - self._source_faults[0])
+        self._commit_failures.inc(commit_failures - self._source_faults[1])
+        self._source_faults = (rebuilds, commit_failures)
 
     def ledger_paused(self, paused: bool) -> None:
         """Learning waits because the ledger cannot be written, or goes on."""
@@ -218,10 +235,10 @@ class Telemetry:
         for part, size in parts.items():
             self._state_bytes.labels(part).set(size)
 
-    def device_memory(self, *, used_bytes: int, total_bytes: int) -> None:
-        """Memory of the accelerator."""
-        self._device.labels("used").set(used_bytes)
-        self._device.labels("total").set(total_bytes)
+    def watch_device(self, memory: Callable[[], tuple[int, int]]) -> None:
+        """Show from now on, at every scrape, the accelerator's memory: `memory` gives used and total bytes."""
+        for i, kind in enumerate(("used", "total")):
+            self._device.labels(kind).set_function(partial(lambda i: float(memory()[i]), i))
 
     def watch_disk(self, folder: Path) -> None:
         """Show from now on, at every scrape, how full the disk under `folder` is; NaN where that cannot be told."""

@@ -51,8 +51,10 @@ def evaluation(task: str = "classification") -> Evaluation:
 def test_step_shows_counts_stats_and_scores(bench: Bench) -> None:
     scored = evaluation()
     stats = {"loss": 0.25, "learning_rate": 0.001, "grad_norm": 2.0, "replay_rows": 64.0, "nonfinite_steps": 3.0}
-    bench.telemetry.step(learned=64, stats=stats, evaluation=scored, labels=["ham", "spam"])
-    bench.telemetry.step(learned=32, stats={**stats, "nonfinite_steps": 4.0}, evaluation=scored, labels=["ham", "spam"])
+    bench.telemetry.step(learned=64, stats=lambda: stats, evaluation=scored, labels=["ham", "spam"])
+    stats["nonfinite_steps"] = 4.0
+    bench.clock.now += 1.0
+    bench.telemetry.step(learned=32, stats=lambda: stats, evaluation=scored, labels=["ham", "spam"])
     assert bench.value("learnd_steps_total") == 2.0
     assert bench.value("learnd_records_total", outcome="learned") == 96.0
     assert bench.value("learnd_records_total", outcome="late") == 0.0
@@ -73,7 +75,7 @@ def test_step_shows_counts_stats_and_scores(bench: Bench) -> None:
 
 def test_regression_shows_its_own_figures_and_no_accuracy(bench: Bench) -> None:
     scored = evaluation("regression")
-    bench.telemetry.step(learned=600, stats={}, evaluation=scored)
+    bench.telemetry.step(learned=600, stats=dict, evaluation=scored)
     assert bench.value("learnd_prequential_mae", over="start") == scored.since_start()["mae"]
     assert bench.value("learnd_baseline_mae", baseline="last_value", over="start") is not None
     assert bench.value("learnd_prequential_accuracy", over="start") is None
@@ -82,9 +84,9 @@ def test_regression_shows_its_own_figures_and_no_accuracy(bench: Bench) -> None:
 
 def test_scores_are_brought_up_to_date_once_a_second_and_at_the_end_too(bench: Bench) -> None:
     scored = evaluation()
-    bench.telemetry.step(learned=600, stats={}, evaluation=scored)
+    bench.telemetry.step(learned=600, stats=dict, evaluation=scored)
     scored.observe(classified(10, flip_from=10))
-    bench.telemetry.step(learned=10, stats={}, evaluation=scored)
+    bench.telemetry.step(learned=10, stats=dict, evaluation=scored)
     assert bench.value("learnd_examples") == 600.0
     bench.clock.now += 1.0
     bench.telemetry.turn(lag={0: 0}, positions={0: 610})
@@ -97,7 +99,7 @@ def test_labels_past_the_cap_are_shown_together(bench: Bench) -> None:
     targets = np.arange(num_classes, dtype=float)
     scored.observe(Scored(targets, np.zeros((num_classes, num_classes)), np.ones(num_classes)))
     names = ["other", *(f"label {i}" for i in range(1, num_classes))]
-    bench.telemetry.step(learned=num_classes, stats={}, evaluation=scored, labels=names)
+    bench.telemetry.step(learned=num_classes, stats=dict, evaluation=scored, labels=names)
     shown = [sample for family in bench.registry.collect() for sample in family.samples if sample.name == "learnd_label_rows"]
     assert len(shown) == MAX_LABELS
     assert sum(sample.value for sample in shown) == num_classes
@@ -121,13 +123,14 @@ def test_events(bench: Bench, tmp_path: Path) -> None:
     telemetry.dead_letter("decode")
     telemetry.records("tombstone", 2)
     telemetry.skipped(40)
-    telemetry.source_rebuilt()
+    telemetry.source(rebuilds=1, commit_failures=2)
+    telemetry.source(rebuilds=1, commit_failures=3)
     telemetry.checkpoint(seconds=0.5, at_s=1_999_999_999.0)
     telemetry.checkpoint_failed()
     telemetry.published(version=7, seconds=0.25, at_s=1_999_999_998.0)
     telemetry.gate("not_finite")
     telemetry.state_bytes({"replay": 1_000})
-    telemetry.device_memory(used_bytes=5, total_bytes=8)
+    telemetry.watch_device(lambda: (5, 8))
     telemetry.watch_disk(tmp_path)
     telemetry.ledger_paused(True)
     assert telemetry.paused
@@ -139,6 +142,7 @@ def test_events(bench: Bench, tmp_path: Path) -> None:
         ("learnd_gaps_skipped_total", {}, 1.0),
         ("learnd_gap_records_skipped_total", {}, 40.0),
         ("learnd_source_rebuilds_total", {}, 1.0),
+        ("learnd_commit_failures_total", {}, 3.0),
         ("learnd_checkpoint_duration_seconds_sum", {}, 0.5),
         ("learnd_last_checkpoint_timestamp_seconds", {}, 1_999_999_999.0),
         ("learnd_checkpoint_failures_total", {}, 1.0),
@@ -148,6 +152,7 @@ def test_events(bench: Bench, tmp_path: Path) -> None:
         ("learnd_gate_decisions_total", {"outcome": "not_finite"}, 1.0),
         ("learnd_state_bytes", {"part": "replay"}, 1_000.0),
         ("learnd_device_memory_bytes", {"kind": "used"}, 5.0),
+        ("learnd_device_memory_bytes", {"kind": "total"}, 8.0),
         ("learnd_ledger_paused", {}, 1.0),
         ("learnd_disk_size_bytes", {}, float(shutil.disk_usage(tmp_path).total)),
     ]
@@ -163,7 +168,7 @@ def test_disk_that_cannot_be_read_breaks_no_scrape(bench: Bench, tmp_path: Path)
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
 def test_promtool_has_nothing_to_say_against_the_exposition(bench: Bench, tmp_path: Path) -> None:
-    bench.telemetry.step(learned=600, stats={"loss": 1.0}, evaluation=evaluation(), labels=["ham", "spam"])
+    bench.telemetry.step(learned=600, stats=lambda: {"loss": 1.0}, evaluation=evaluation(), labels=["ham", "spam"])
     bench.telemetry.turn(lag={0: 1}, positions={0: 1})
     bench.telemetry.watch_disk(tmp_path)
     exposition = generate_latest(bench.registry)
