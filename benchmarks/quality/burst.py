@@ -1,0 +1,143 @@
+"""A burst of wrong rows against the gate: what is served on clean rows while `learnd train` learns it.
+
+Learn clean rows until they are served; then, row by row at a steady pace, 500 rows with flipped labels, 200 rows whose features
+are 1e30, and 500 clean rows again. Every snapshot that was published is afterwards opened as a server opens it and answers the
+same clean probe, so the figures are those of the answers and not of the learner.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.quality.streams import ROOT, Row, read, write
+from daemon.assembly.serving import ModelAnswerer
+from daemon.serving.answerer import Input
+from daemon.storage.snapshots import Snapshots
+
+FLIPPED, EXTREME, CLEAN, PROBE = 500, 200, 500, 1_000
+LENGTH = FLIPPED + EXTREME + CLEAN
+# Fast enough for a short run, slow enough for a snapshot about every 50 rows (their interval is half a second).
+ROWS_PER_S = 100
+CHUNK = 10
+# Rows are learned within seconds; a busy machine may take longer.
+PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True)
+class Burst:
+    """The rows of the three phases, what was learned before them, and what is asked of every snapshot."""
+
+    before: list[Row]
+    phases: dict[str, list[Row]]
+    probe: list[Row]
+
+
+def burst(rows: Sequence[Row]) -> Burst:
+    """Cut a stream with two labels: the probe is its end, and what is left over comes first."""
+    start = len(rows) - LENGTH - PROBE
+    first, second = sorted({row["label"] for row in rows})
+    flip = {first: second, second: first}
+    flipped = [{**row, "label": flip[row["label"]]} for row in rows[start : start + FLIPPED]]
+    at = start + FLIPPED
+    extreme = [{**row, "features": dict.fromkeys(row["features"], 1e30)} for row in rows[at : at + EXTREME]]
+    clean = list(rows[at + EXTREME : at + EXTREME + CLEAN])
+    return Burst(list(rows[:start]), {"flipped": flipped, "extreme": extreme, "clean": clean}, list(rows[-PROBE:]))
+
+
+def run(stream: str) -> dict[str, Any]:
+    """Figures `probe_fall` (in accuracy, from before the burst to the worst snapshot since) and `published_after`, and every
+    published snapshot with its rows and its accuracy on the probe."""
+    chosen = burst(read(write(stream)))
+    with tempfile.TemporaryDirectory(prefix="bench-burst-") as folder:
+        file, storage = Path(folder) / "stream.jsonl", Path(folder) / "data"
+        _append(file, chosen.before)
+        with _training(file, storage, Path(folder) / "log.txt") as flags:
+            snapshots = Snapshots(storage / "snapshots", keep=1)
+            _until_served(snapshots, rows=len(chosen.before))
+            for rows in chosen.phases.values():
+                _pace(file, rows)
+            # From the first clean row after the burst on.
+            after = _until_served(snapshots, rows=len(chosen.before) + FLIPPED + EXTREME + 1)
+        served = [{"rows": info.manifest["rows"], "version": info.version} for info in snapshots.list()]
+        for each in served:
+            each["probe_accuracy"] = _accuracy(snapshots, each["version"], chosen.probe)
+    return {
+        "learnd": {**fall(served, burst_at=len(chosen.before)), "published_after": int(after)},
+        "served": served,
+        "command": f"learnd train {' '.join(flags)}",
+    }
+
+
+def fall(served: Sequence[dict[str, Any]], *, burst_at: int) -> dict[str, float]:
+    """Accuracy just before the burst, the lowest of any snapshot since, and the difference.
+
+    >>> served = [{"rows": 5, "probe_accuracy": 0.75}, {"rows": 8, "probe_accuracy": 0.5}]
+    >>> fall(served, burst_at=5)
+    {'probe_before': 0.75, 'probe_worst': 0.5, 'probe_fall': 0.25}
+    """
+    before = [each["probe_accuracy"] for each in served if each["rows"] <= burst_at][-1]
+    worst = min([before, *(each["probe_accuracy"] for each in served if each["rows"] > burst_at)])
+    return {"probe_before": before, "probe_worst": worst, "probe_fall": before - worst}
+
+
+@contextmanager
+def _training(file: Path, storage: Path, log: Path) -> Iterator[list[str]]:
+    """`learnd train` on a growing file with its default limits; asked to stop at the end."""
+    settings = {"source.kind": "files", "model.inputs": "features"}
+    local = {
+        "source.paths": json.dumps([str(file)]),
+        "storage.folder": str(storage),
+        "storage.snapshots_kept": "100000",
+        "telemetry.port": "0",
+    }
+    flags = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    more = [part for key, value in local.items() for part in ("--set", f"{key}={value}")]
+    with log.open("w") as stream:
+        process = subprocess.Popen([sys.executable, "-m", "daemon", "train", *flags, *more], cwd=ROOT, stderr=stream)
+        try:
+            yield flags
+        except TimeoutError as late:
+            raise RuntimeError(f"{late}; learnd train said:\n{log.read_text()[-4000:]}") from late
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE_S)
+
+
+def _append(file: Path, rows: Sequence[Row]) -> None:
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _pace(file: Path, rows: Sequence[Row]) -> None:
+    began = time.monotonic()
+    for start in range(0, len(rows), CHUNK):
+        _append(file, rows[start : start + CHUNK])
+        time.sleep(max(0.0, began + (start + CHUNK) / ROWS_PER_S - time.monotonic()))
+
+
+def _until_served(snapshots: Snapshots, *, rows: int) -> bool:
+    """Wait until a snapshot of so many rows is published; whether it was, in time."""
+    ends = time.monotonic() + PATIENCE_S
+    while time.monotonic() < ends:
+        if any(info.manifest["rows"] >= rows for info in snapshots.list()[-1:]):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _accuracy(snapshots: Snapshots, version: int, probe: Sequence[Row]) -> float:
+    answerer = ModelAnswerer(snapshots.open(version), device="cpu")
+    answers = answerer.answer([Input(text="", features=row["features"]) for row in probe])
+    return float(np.mean([answer["label"] == row["label"] for answer, row in zip(answers, probe, strict=True)]))  # type: ignore[typeddict-item]

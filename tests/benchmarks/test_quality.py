@@ -1,0 +1,161 @@
+"""The benchmarks' plumbing on a few rows: same rows for all, labels never seen before they arrive, figures by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.quality import peers, results, streams
+from benchmarks.quality.baselines import baseline_answers
+from benchmarks.quality.burst import EXTREME, FLIPPED, LENGTH, PROBE, burst
+from benchmarks.quality.cases import CASES, Beside, Case, Goal
+from benchmarks.quality.learnd import backtest
+from benchmarks.quality.peers.base import Peer, Row, run
+from benchmarks.quality.scores import Answers, figures, losses, targets, worst, worst_excess
+from benchmarks.quality.table import render
+
+NOTHING = np.full(4, np.nan)
+
+
+def test_figures_of_a_classification_by_hand() -> None:
+    target_N = np.array([0.0, 1.0, 1.0, 0.0])
+    answers = Answers(np.array([-1.0, 0.0, 1.0, 1.0]), np.array([0.0, 0.0, 0.8, 0.5]), np.array([0.0, 0.25, 0.8, 0.5]))
+    found = figures(target_N, answers, task="classification")
+    # The first rows of both labels are no part of the log loss; a positive row ranks above one negative of two, and both.
+    assert found == {
+        "errors": 3,
+        "accuracy": 0.25,
+        "worst_500": None,
+        "log_loss": pytest.approx(-(np.log(0.8) + np.log(0.5)) / 2),
+        "auc": 0.75,
+    }
+
+
+def test_the_first_row_of_a_regression_is_nobodys_error() -> None:
+    answers = Answers(np.array([0.0, 100.0, 102.0, 99.0]), NOTHING, NOTHING)
+    assert figures(np.array([100.0, 101.0, 101.0, 101.0]), answers, task="regression") == {"mae": pytest.approx(4 / 3)}
+
+
+def test_worst_500_is_the_worst_window_and_not_the_last() -> None:
+    loss_N = np.zeros(2_000)
+    loss_N[700:750] = 1
+    assert worst(loss_N) == pytest.approx(0.9)
+    assert worst(loss_N[:499]) is None
+
+
+def test_excess_is_over_whoever_leads_at_that_row() -> None:
+    loss_N, early_N, late_N = np.zeros(1_500), np.zeros(1_500), np.zeros(1_500)
+    loss_N[1:111] = 1  # 110 errors, all before the 1,000th row
+    early_N[1:201] = 1
+    late_N[1:101] = 1
+    late_N[1_000:1_200] = 1
+    # At row 1,000 `late` leads with 100 errors; from the 101st of its later errors on `early` does.
+    share, row, rival = worst_excess(loss_N, {"early": early_N, "late": late_N}) or (0.0, 0, "")
+    assert (share, row, rival) == (pytest.approx(0.1), 1_000, "late")
+    assert worst_excess(loss_N[:999], {"early": early_N[:999]}) is None
+
+
+class Memory(Peer):
+    """Answers the label that it learned last."""
+
+    def __init__(self) -> None:
+        self.learned: list[str] = []
+
+    def predict(self, row: Row) -> Mapping[str, float]:
+        return {self.learned[-1]: 1.0} if self.learned else {}
+
+    def learn(self, row: Row, label: Any) -> None:
+        self.learned.append(label)
+
+
+@pytest.mark.parametrize(("delay", "answers"), [(0, [-1, 0, 1, 2]), (2, [-1, -1, -1, 0])])
+def test_a_label_is_learned_only_when_it_has_arrived(delay: int, answers: list[int]) -> None:
+    rows = [{"label": label} for label in "abcd"]
+    target_N, index = targets(list("abcd"), task="classification")
+    peer = Memory()
+    assert run(peer, rows, task="classification", index=index, delay=delay).answer_N.tolist() == answers
+    assert peer.learned == list("abcd")[: 4 - delay]
+    assert baseline_answers(target_N, task="classification", delay=delay)["last_label"].answer_N.tolist() == answers
+
+
+@pytest.mark.parametrize("name", sorted(peers.PEERS))
+def test_every_peer_learns_what_is_plain(name: str) -> None:
+    regression = name == "river_linear"
+    rows = _plain(text="tfidf" in name or "minilm" in name, regression=regression)
+    task = "regression" if regression else "classification"
+    target_N, index = targets([row["label"] for row in rows], task=task)
+    try:
+        peer = peers.make(name, task=task, labels=list(index))
+    except ModuleNotFoundError as missing:
+        pytest.skip(f"{missing.name} is only in the peers' environment")
+    loss_N = losses(target_N, run(peer, rows, task=task, index=index), task=task)
+    assert loss_N[-100:].mean() < (0.1 if regression else 0.2)
+    assert peers.version(name).split()[1]
+
+
+def _plain(*, text: bool, regression: bool) -> list[Row]:
+    random = np.random.default_rng(3)
+    rows: list[Row] = []
+    for x in random.uniform(-1, 1, 600).tolist():
+        label: Any = 2 * x if regression else "yes" if x > 0 else "no"
+        words = "free money now" if x > 0 else "meeting at noon"
+        rows.append({"text": words, "embedding": [x, -x], "label": label} if text else {"features": {"x": x}, "label": label})
+    return rows
+
+
+def test_streams_of_the_river_wheel_are_written_once(tmp_path: Path) -> None:
+    path = streams.write("phishing", folder=tmp_path, max_rows=50)
+    rows = streams.read(path)
+    assert len(rows) == 50
+    assert {row["label"] for row in rows} == {"True", "False"}
+    path.write_text("", encoding="utf-8")
+    assert streams.write("phishing", folder=tmp_path, max_rows=50).read_text(encoding="utf-8") == ""
+
+
+@pytest.mark.skipif(not streams.DATA.exists(), reason="the measured streams lie beside the project, not in it")
+@pytest.mark.parametrize("name", sorted(streams.STREAMS))
+def test_every_stream_has_inputs_and_a_label(name: str, tmp_path: Path) -> None:
+    rows = streams.read(streams.write(name, folder=tmp_path, max_rows=3))
+    assert len(rows) == 3
+    assert all(("text" in row) != ("features" in row) and row["label"] is not None for row in rows)
+
+
+def test_a_case_runs_as_people_call_it_and_fills_the_table(tmp_path: Path) -> None:
+    file = streams.write("phishing", folder=tmp_path, max_rows=120)
+    target_N, index = targets([row["label"] for row in streams.read(file)], task="classification")
+    case = Case("tiny", "phishing", (Goal("accuracy", 0.5, Beside(("vw",), plus=0.02), "none"),), ("vw",), note="120 rows")
+    found = backtest(case, file, index=index)
+    own = figures(target_N, found.answers, task="classification")
+    assert own["errors"] == found.report["errors"]
+    assert own["accuracy"] == pytest.approx(found.report["accuracy"])
+    result = {"rows": 120, "learnd": {"accuracy": 0.75}, "peers": {"vw": _peer(0.7)}, "command": found.command}
+    page = render([case], {"tiny": result | results.stamp()})
+    assert "| tiny (120 rows) | accuracy | **.7500** | – | .7000 vw | none | ≥ .5000 ✓ | ≥ .7200 ✓ |" in page
+    assert f"| tiny | 120 | `learnd backtest {file.name}` |" in page
+
+
+def _peer(accuracy: float) -> dict[str, Any]:
+    return {"figures": {"accuracy": accuracy}, "version": "none 1", "date": "2000-01-01"}
+
+
+def test_a_burst_flips_labels_then_features_and_probes_what_it_never_learns() -> None:
+    rows = [{"features": {"x": float(i)}, "label": "ab"[i % 2]} for i in range(LENGTH + PROBE + 300)]
+    found = burst(rows)
+    assert [len(found.before), *map(len, found.phases.values()), len(found.probe)] == [300, 500, 200, 500, 1_000]
+    assert found.phases["flipped"][0] == {"features": {"x": 300.0}, "label": "b"}
+    assert found.phases["extreme"][0] == {"features": {"x": 1e30}, "label": "a"}
+    assert found.phases["clean"][0] == rows[300 + FLIPPED + EXTREME]
+    assert found.probe == rows[-PROBE:]
+
+
+def test_names_of_cases_and_peers_are_known() -> None:
+    assert len({case.name for case in CASES}) == len(CASES)
+    for case in CASES:
+        assert case.stream in streams.STREAMS
+        assert set(case.peers) <= set(peers.PEERS)
+        json.dumps([goal.figure for goal in case.goals])
