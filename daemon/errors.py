@@ -9,6 +9,7 @@ LearndError
 │   ├── LedgerFull       the ledger cannot grow now (no space); learning pauses and tries again
 │   ├── CheckpointError  a checkpoint is torn, missing or of another format
 │   ├── SnapshotError    a snapshot is torn, missing or of another format
+│   │   └── WithheldError    a snapshot that was being written may not answer any more
 │   └── WriterError      another process writes this folder, or took it over
 └── ServingError         a request cannot be answered
 """
@@ -50,6 +51,10 @@ class CheckpointError(StorageError):
 
 class SnapshotError(StorageError):
     """A snapshot is torn, missing or of another format."""
+
+
+class WithheldError(SnapshotError):
+    """A snapshot was written, but by then it might not answer any more; nothing of it is left."""
 
 
 class WriterError(StorageError):

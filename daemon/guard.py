@@ -38,6 +38,10 @@ class Guard(ABC):
         """Whether to publish what is learned now; `finite` says that every weight is."""
 
     @abstractmethod
+    def stands(self) -> bool:
+        """Whether the last decision to publish stands, now that more rows were seen. May be called by another thread."""
+
+    @abstractmethod
     def serve(self, weights: State, *, rows: int) -> None:
         """From now on these weights answer. They were learned from the first `rows` rows, and are scored on later ones."""
 
@@ -59,6 +63,9 @@ class OpenGuard(Guard):
     def decide(self, *, finite: bool) -> Decision:
         return Decision(finite, "open" if finite else "not_finite", "the gate is off" if finite else "a weight is not finite")
 
+    def stands(self) -> bool:
+        return True
+
     def serve(self, weights: State, *, rows: int) -> None: ...
 
     def state_dict(self) -> State:
@@ -76,14 +83,14 @@ class GateGuard(Guard):
         """`make_model` builds a model that takes the served weights; called when there are some."""
         self._gate, self._make_model, self._task, self._clock = gate, make_model, task, clock
         self._shadow: Model | None = None
-        self._served_rows, self._announced = 0, True
+        self._served_rows, self._announced, self._decided_at = 0, True, 0
         self._saved_s, self._asked_s = SAVED_S, clock()
 
     def observe(self, examples: Sequence[Example], scored: Scored, *, evaluation: Evaluation, alarms: Sequence[Alarm]) -> None:
         # After a restart rows are redone that the served weights have learned already: scored on those they would shine.
         is_new_to_them = evaluation.rows - len(examples) >= self._served_rows
         if is_new_to_them and not self._announced:
-            self._gate.published()
+            self._gate.published(decided_at=self._decided_at)
             self._announced = True
         self._gate.observe(
             candidate_loss_B=evaluation.loss_B,
@@ -105,11 +112,16 @@ class GateGuard(Guard):
         assert self._shadow is not None
         began = self._clock()
         loss_B = losses(self._task, scored.target_B, self._shadow.predict(inputs(examples)))
-        self._saved_s = max(-SAVED_S, self._saved_s - (self._clock() - began))
+        if not self._gate.holds:
+            self._saved_s -= self._clock() - began
         return loss_B
 
     def decide(self, *, finite: bool) -> Decision:
+        self._decided_at = self._gate.rows
         return self._gate.decide(finite=finite)
+
+    def stands(self) -> bool:
+        return not self._gate.alarm_since(self._decided_at)
 
     def serve(self, weights: State, *, rows: int) -> None:
         if self._shadow is None:

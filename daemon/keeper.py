@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from daemon.beside import BesideTheLoop, Cadence, Write
-from daemon.errors import LedgerFull, SnapshotError, StorageError
+from daemon.errors import LedgerFull, SnapshotError, StorageError, WithheldError
 from daemon.failpoints import failpoint
 from daemon.monitoring.gate import Decision
 from daemon.monitoring.telemetry import Telemetry
@@ -166,13 +166,20 @@ class Keeper:
             self._telemetry.published(version=info.version, seconds=seconds, at_s=self._wall_clock())
 
         def failed(error: StorageError) -> None:
+            if isinstance(error, WithheldError):
+                self._hold(Decision(False, "alarm", str(error)), rows=rows)
+                return
             logger.error("no snapshot at row %s, the answers stay at the one before: %s", rows, error)
             self._telemetry.gate("failed")
 
         self._beside.start(
             Write(
                 work=lambda: self._snapshots.publish(
-                    weights=weights, weights_name=model.weights_name, companions=companions, manifest=manifest
+                    weights=weights,
+                    weights_name=model.weights_name,
+                    companions=companions,
+                    manifest=manifest,
+                    stands=pipeline.guard.stands,
                 ),
                 then=then,
                 failed=failed,

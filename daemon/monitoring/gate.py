@@ -21,6 +21,7 @@ from daemon.monitoring.paired import (
     significantly_above_zero,
 )
 from daemon.monitoring.saved import take
+from daemon.monitoring.surge import Surge
 from daemon.state import State
 
 Floats = NDArray[np.float64]
@@ -33,7 +34,8 @@ _BACK_WITHIN: Final = 1.28
 class Decision:
     """Whether to publish, and why: `reason` is one of a few words for telemetry, `detail` a sentence for the ledger.
 
-    Published: first, not_worse, won_after_alarm, stale. Held: not_finite, alarm, worse, worse_slice, worse_than_baseline.
+    Published: first, not_worse, won_after_alarm, stale.
+    Held: not_finite, alarm, surge, worse, worse_slice, worse_than_baseline.
     """
 
     publish: bool
@@ -46,7 +48,8 @@ class Gate:
 
     Ordinarily the candidate is published unless it is *significantly* worse than what is served: overall, in a slice, or
     than a baseline to which the served weights do not lose. `alpha` is shared out among these comparisons. A false hold costs
-    only the time until the next decision, so asking often does no harm.
+    only the time until the next decision, so asking often does no harm; so it is held, too, while the losses of the last few
+    rows are far above what they were (a surge), which shows before a detector can be sure.
 
     An alarm in the worse direction turns the burden of proof round, because a burst of wrong labels looks like a new concept:
     once the candidate has learned the burst it even beats what is served. Publishing is held until the *served* loss is back
@@ -57,7 +60,7 @@ class Gate:
     >>> gate = Gate()
     >>> gate.decide(finite=True).reason
     'first'
-    >>> gate.published()
+    >>> gate.published(decided_at=0)
     >>> gate.observe(candidate_loss_B=np.ones(20), served_loss_B=np.zeros(20), baseline_loss_B={})
     >>> gate.decide(finite=True).reason
     'worse'
@@ -77,6 +80,7 @@ class Gate:
         self._quiet_rows, self._alpha = quiet_rows, alpha
         self._max_held_rows, self._max_held_s, self._clock = max_held_rows, max_held_s, clock
         self._window: deque[PairedRow] = deque(maxlen=window_rows)
+        self._surge = Surge()
         self._baselines: tuple[str, ...] = ()
         self._rows = 0
         self._served_since: int | None = None  # row of the newest publish; None before the first
@@ -96,6 +100,7 @@ class Gate:
         nothing. Where they are never scored, an alarm holds until its limit.
         """
         self._baselines = tuple(baseline_loss_B)
+        self._surge.update(capped(candidate_loss_B).tolist())
         if served_loss_B is not None:
             candidate, served = capped(candidate_loss_B).tolist(), capped(served_loss_B).tolist()
             baselines = [capped(loss_B).tolist() for loss_B in baseline_loss_B.values()]
@@ -124,10 +129,21 @@ class Gate:
         """Whether an alarm holds publishing."""
         return self._alarm is not None
 
-    def published(self) -> None:
-        """The candidate is served from here on: comparisons begin anew and a hold is over."""
+    @property
+    def rows(self) -> int:
+        """Rows observed so far."""
+        return self._rows
+
+    def alarm_since(self, row: int) -> bool:
+        """Whether there was an alarm after the first `row` rows: then a decision made there does not stand any more."""
+        return self._alarm is not None and self._alarm.last_row > row
+
+    def published(self, *, decided_at: int) -> None:
+        """The weights learned from the first `decided_at` rows are served from here on: comparisons begin anew, and a hold is
+        over unless its alarm is younger than they are."""
         self._served_since = self._rows
-        self._alarm = None
+        if not self.alarm_since(decided_at):
+            self._alarm = None
 
     def decide(self, *, finite: bool) -> Decision:
         """Whether to publish now; `finite` says that every weight is."""
@@ -139,6 +155,8 @@ class Gate:
         stale = alarm is not None and self._is_stale(alarm)
         if alarm is not None and not stale and (held := self._held_by(alarm)) is not None:
             return held
+        if not stale and self._surge.rising():
+            return Decision(False, "surge", "losses of the last rows are far above what they were")
         if (worse := self._worse()) is not None:
             return worse
         if alarm is None:
@@ -146,7 +164,9 @@ class Gate:
         if stale:
             held_rows = self._rows - alarm.first_row
             return Decision(True, "stale", f"held for {held_rows} rows since an alarm, which is the limit: a new concept")
-        return Decision(True, "won_after_alarm", f"at least as good as what is served since row {alarm.cleared_at}")
+        return Decision(
+            True, "won_after_alarm", f"at least as good as what is served, the alarm cleared at row {alarm.cleared_at}"
+        )
 
     def _is_stale(self, alarm: _Alarm) -> bool:
         return self._rows - alarm.first_row >= self._max_held_rows and self._clock() - alarm.first_s >= self._max_held_s
@@ -170,7 +190,7 @@ class Gate:
                 False, "alarm", f"cleared at row {alarm.cleared_at}, {difference_N.size} rows ago; {self._quiet_rows} needed"
             )
         if difference_N.sum() > 0:
-            return Decision(False, "alarm", f"cleared at row {alarm.cleared_at}, but worse than what is served since")
+            return Decision(False, "alarm", f"cleared at row {alarm.cleared_at}, but still worse than what is served")
         return None
 
     def _worse(self) -> Decision | None:
@@ -203,8 +223,9 @@ class Gate:
             "n": np.array([row.n for row in rows], dtype=np.int64),
             "candidate": np.array([row.candidate for row in rows]),
             "served": np.array([row.served for row in rows]),
+            "surge": self._surge.state_dict(),
             "baseline_names": list(self._baselines),
-            "baselines": np.array([row.baselines for row in rows], dtype=np.float64).reshape(len(rows), -1),
+            "baselines": np.array([row.baselines for row in rows], dtype=np.float64).reshape(len(rows), len(self._baselines)),
             "slices": [[list(group) for group in row.slices] for row in rows],
             "rows": self._rows,
             "served_since": self._served_since,
@@ -219,6 +240,7 @@ class Gate:
             (PairedRow(n, c, s, tuple(b), tuple((name, value) for name, value in groups)) for n, c, s, b, groups in rows),
             maxlen=self._window.maxlen,
         )
+        self._surge.load_state_dict(take(state, "surge", owner="gate"))
         self._baselines = tuple(take(state, "baseline_names", owner="gate"))
         self._rows = take(state, "rows", owner="gate")
         self._served_since = take(state, "served_since", owner="gate")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from daemon.errors import SnapshotError, StateError
+from daemon.errors import SnapshotError, StateError, WithheldError
 from daemon.failpoints import failpoint
 from daemon.state import JSON, State
 from daemon.storage import durable
@@ -42,11 +42,13 @@ class Snapshots:
         weights_name: str = "weights",
         companions: Mapping[str, Path | JSON],
         manifest: Mapping[str, JSON],
+        stands: Callable[[], bool] = lambda: True,
     ) -> SnapshotInfo:
         """Write a snapshot and point to it; when it returns, readers see it and a power cut cannot undo it.
 
-        `manifest` becomes part of `snapshot.json`. Raises `SnapshotError` where it cannot be written: what was published before
-        is untouched, and the next call tries anew.
+        `manifest` becomes part of `snapshot.json`. `stands` is asked once more when all is written and nothing is visible.
+        Raises `WithheldError` where it says no, `SnapshotError` where it cannot be written: what was published before is
+        untouched, and the next call tries anew.
         """
         failpoint("publish.before")
         self._check()
@@ -54,7 +56,7 @@ class Snapshots:
             durable.make_folder(self._folder)
             durable.sweep(self._folder)
             version = max([*self.versions(), self.latest() or 0]) + 1
-            info = self._write(version, weights, weights_name, companions, manifest)
+            info = self._write(version, weights, weights_name, companions, manifest, stands)
             failpoint("publish.renamed")
             self._check()
             self._point("LATEST", version)
@@ -144,6 +146,7 @@ class Snapshots:
         weights_name: str,
         companions: Mapping[str, Path | JSON],
         manifest: Mapping[str, JSON],
+        stands: Callable[[], bool],
     ) -> SnapshotInfo:
         """Write all files into a temporary folder and rename it."""
         final, said = self._path(version), {key: checked(value, ("manifest", key)) for key, value in manifest.items()}
@@ -159,6 +162,8 @@ class Snapshots:
             durable.write_file(folder / MANIFEST, seal(document))
             failpoint("publish.files")
             self._check()
+            if not stands():
+                raise WithheldError(f"snapshot {version} was withheld: an alarm came while it was written")
             durable.publish_folder(folder, final)
         return SnapshotInfo(version=version, digest=digest, path=final, manifest=document)
 
