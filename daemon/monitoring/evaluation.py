@@ -60,6 +60,9 @@ class ScoredRows(Protocol):
 class Evaluation:
     """Prequential scores of the model and of its baselines, and drift alarms on the model's error.
 
+    Where labels are late, the baselines learn each row `label_delay` rows after they predicted it, as the model does. The first
+    `label_delay` rows, which nobody could answer since no label had arrived, are not scored: their loss is 0.
+
     Rows of weight 0 are scored like all others, but the baselines, like the model, do not learn them. An output that is not
     a number is an error, never an exception.
 
@@ -91,8 +94,10 @@ class Evaluation:
         window_rows: int,
         max_slice_values: int = 20,
         collect_auc: bool = False,
+        label_delay: int = 0,
     ) -> None:
-        """`detectors` by the name under which they raise alarms; `collect_auc` (binary) takes 9 bytes a row."""
+        """`detectors` by the name under which they raise alarms; `collect_auc` (binary) takes 9 bytes a row; `label_delay` in
+        rows."""
         if task not in ("classification", "regression"):
             raise ConfigError(f"task is {task!r}; it must be 'classification' or 'regression'")
         self._task = task
@@ -104,6 +109,9 @@ class Evaluation:
         self._baselines = {name: _Rival(it, self._new_metrics(it.has_probabilities)) for name, it in baselines.items()}
         self._detectors = dict(detectors)
         self._alarms: deque[Alarm] = deque(maxlen=MAX_ALARMS_KEPT)
+        self._label_delay = label_delay
+        self._num_unscored = 0
+        self._on_their_way: deque[tuple[float, bool]] = deque()  # targets, and whether they are to be learned
         self.loss_B, self.baseline_loss_B = np.empty(0), {name: np.empty(0) for name in baselines}
 
     def _new_metrics(self, has_probabilities: bool = True) -> Metrics:
@@ -118,30 +126,43 @@ class Evaluation:
 
     @property
     def rows(self) -> int:
-        """Rows scored so far: the ordinal of the next one."""
-        return self._metrics.num_examples
+        """Rows observed so far: the ordinal of the next one."""
+        return self._metrics.num_examples + self._num_unscored
 
     def observe(self, scored: ScoredRows, *, slices: Sequence[Mapping[str, str]] | None = None) -> list[Alarm]:
         """Score a micro-batch row by row, in order; the alarms that it raised. `slices`: each row's groups, name -> value."""
         num_rows = len(scored.target_B)
-        self.loss_B = np.empty(num_rows)
-        self.baseline_loss_B = {name: np.empty(num_rows) for name in self._baselines}
+        self.loss_B = np.zeros(num_rows)
+        self.baseline_loss_B = {name: np.zeros(num_rows) for name in self._baselines}
         alarms: list[Alarm] = []
         read = _answers if self._task == "classification" else _values
         learned = (scored.weight_B > 0).tolist()
         for row, (target, answer, probability) in enumerate(read(scored.target_B, scored.output)):
+            self._on_their_way.append((target, learned[row]))
+            if self._num_unscored < self._label_delay:
+                self._num_unscored += 1
+                continue
             loss = self._metrics.update(target, answer, probability)
             self.loss_B[row] = loss
             for name, rival in self._baselines.items():
-                self.baseline_loss_B[name][row] = rival.score(target, learn=learned[row])
+                self.baseline_loss_B[name][row] = rival.score(target)
+            self._learn_arrived()
             if slices is not None and slices[row]:
                 self._slices.update(slices[row], target, answer, probability)
             if self._detectors:
                 alarms.extend(self._detect(self._metrics.relative(loss)))
         if self._scores is not None:
-            self._scores.extend(scored.target_B, scored.output)
+            first = num_rows - min(num_rows, self._metrics.num_examples)  # scored ones come last
+            self._scores.extend(scored.target_B[first:], scored.output[first:])
         self._alarms.extend(alarms)
         return alarms
+
+    def _learn_arrived(self) -> None:
+        """Have the baselines learn the label that arrives with the row just scored."""
+        target, learned = self._on_their_way.popleft()
+        if learned:
+            for rival in self._baselines.values():
+                rival.baseline.learn(target)
 
     def _detect(self, error: float) -> Iterator[Alarm]:
         """Show the error of the row just scored to every detector."""
@@ -193,6 +214,8 @@ class Evaluation:
         metrics = {"model": self._metrics.state_dict(), "slices": self._slices.state_dict()}
         if self._scores is not None:
             metrics["scores"] = self._scores.state_dict()
+        if self._label_delay:
+            metrics["late"] = {"unscored": self._num_unscored, "targets": [list(row) for row in self._on_their_way]}
         return {
             "metrics": metrics,
             "baselines": {name: rival.state_dict() for name, rival in self._baselines.items()},
@@ -213,6 +236,10 @@ class Evaluation:
         self._slices.load_state_dict(take(metrics, "slices", owner="metrics"))
         if self._scores is not None:
             self._scores.load_state_dict(take(metrics, "scores", owner="metrics"))
+        if self._label_delay:
+            late = take(metrics, "late", owner="metrics")
+            self._num_unscored = int(late["unscored"])
+            self._on_their_way = deque((float(target), bool(learned)) for target, learned in late["targets"])
         for name, rival in self._baselines.items():
             rival.load_state_dict(baselines[name])
         for name, detector in self._detectors.items():
@@ -228,14 +255,11 @@ class _Rival:
         self.baseline = baseline
         self.metrics = metrics
 
-    def score(self, target: float, *, learn: bool) -> float:
-        """Predict and score one row, then learn it if it is to be learned; the loss."""
+    def score(self, target: float) -> float:
+        """Predict and score one row; the loss."""
         baseline = self.baseline
         probability = baseline.probability(int(target)) if baseline.has_probabilities else 0.0
-        loss = self.metrics.update(target, baseline.predict(), probability)
-        if learn:
-            baseline.learn(target)
-        return loss
+        return self.metrics.update(target, baseline.predict(), probability)
 
     def state_dict(self) -> State:
         return {"baseline": self.baseline.state_dict(), "metrics": self.metrics.state_dict()}

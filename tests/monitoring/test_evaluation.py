@@ -163,6 +163,24 @@ def test_slices_past_the_cap_are_counted_together() -> None:
     assert examples == {("source", "a"): 2, ("source", "b"): 2, ("source", "other"): 4}
 
 
+@pytest.mark.parametrize("cut", [1, 2, 6])
+def test_late_labels_reach_the_baselines_late_and_unanswerable_rows_are_not_scored(cut: int) -> None:
+    targets = np.array([0.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+    scored = Scored(targets, np.array([[0.0, 0.0]] * 3 + [[0.2, 0.8]] * 3), np.array([1.0, 0.0, 1.0, 1.0, 1.0, 1.0]))
+    evaluation, losses = make(label_delay=2, collect_auc=True), []
+    for start in range(0, 6, cut):
+        resumed = make(label_delay=2, collect_auc=True)
+        resumed.load_state_dict(evaluation.state_dict())
+        evaluation = resumed
+        evaluation.observe(scored.cut(start, start + cut))
+        losses += evaluation.baseline_loss_B["last_label"].tolist()
+    # Row 2 knows no label yet, rows 3 and 4 that of row 0 (row 1 has weight 0), and row 5 that of row 2.
+    assert losses == [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]
+    figures = evaluation.report()
+    assert (figures["examples"], figures["errors"], evaluation.rows) == (4, 4, 6)
+    assert figures["baselines"]["last_label"]["errors"] == 2
+
+
 def test_unknown_task_is_refused() -> None:
     with pytest.raises(ConfigError, match="task is 'ranking'"):
         make("ranking")

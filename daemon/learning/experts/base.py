@@ -69,6 +69,10 @@ class Expert(ABC):
     def predict(self) -> NDArray[np.float64]:
         """p_K over the C known classes and the spare, positive and summing to 1; regression: shape (1,)."""
 
+    def predict_balanced(self) -> NDArray[np.float64] | None:
+        """The same without a prior over the classes; None where the expert has nothing to say without one."""
+        return None
+
     @abstractmethod
     def learn(self, target: float, weight: float) -> None:
         """Learn the current row after `predict`; a weight of 0 changes nothing, 2 doubles the step."""

@@ -54,10 +54,18 @@ class StreamingLDA(Expert):
         self.p_K = np.ones(1)
 
     def predict(self) -> Floats:
-        self.p_K = np.empty(self._num_classes)
-        scale = self._text.width + self._total
-        _score(self._text.embedding, self._solved_DK, self._square_K, self._prior_K, scale, self._temperature, self.p_K)
+        self.p_K = self._predict(self._prior_K)
         return self.p_K
+
+    def predict_balanced(self) -> Floats:
+        # Classes without a row, the spare among them, have a mean of 0, which beats the others: a prior of the floor.
+        return self._predict(np.where(self._square_K > 0.0, 1.0, 0.0))
+
+    def _predict(self, prior_K: Floats) -> Floats:
+        p_K = np.empty(self._num_classes)
+        scale = self._text.width + self._total
+        _score(self._text.embedding, self._solved_DK, self._square_K, prior_K, scale, self._temperature, p_K)
+        return p_K
 
     def learn(self, target: float, weight: float) -> None:
         if weight <= 0.0:

@@ -34,7 +34,13 @@ class NaiveBayes(Expert):
         self._rows_K = np.zeros(1)
 
     def predict(self) -> Floats:
-        p_K = np.log(self._rows_K + 0.5)
+        return self._predict(np.log(self._rows_K + 0.5))
+
+    def predict_balanced(self) -> Floats:
+        return self._predict(np.zeros(len(self._rows_K)))
+
+    def _predict(self, p_K: Floats) -> Floats:
+        """The distribution, into the logarithms of a prior."""
         slots = self._table.find(self._text.indices)
         total_K = self._total_K + self._smoothing * (self._table.num_slots + 1)
         _score(slots, self._text.values, self._table.cells, total_K, self._smoothing, p_K)

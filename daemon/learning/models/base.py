@@ -41,6 +41,11 @@ class Model(ABC):
     def predict(self, batch: Batch) -> Floats:
         """(B, C) or (B,) without learning. Changes nothing that is learned, at any time."""
 
+    def predict_balanced(self, batch: Batch) -> Floats:
+        """(B, C) as if all classes were equally frequent, which is what a stream sorted by label needs; the same as
+        `predict` where the model has no such answer. Computable from `weights`."""
+        return self.predict(batch)
+
     def pieces(self, weight_B: Floats) -> list[slice]:
         """Where a micro-batch is to be cut so that a reaction to its rows applies from the same row on, however it was cut."""
         return [slice(0, len(weight_B))]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from daemon.errors import StateError
 from daemon.learning.batch import Batch
+from daemon.learning.experts.prior import DecayedPrior
+from daemon.learning.mixer import Mixer
 from daemon.learning.models.mixture import Mixture
 from daemon.state import State
 from tests.contracts.expert_checks import assert_same_state
@@ -113,6 +115,33 @@ def test_it_learns_and_beats_its_trivial_experts() -> None:
     assert alone["markov"] > 90
     assert model.is_finite()
     assert model.stats()["loss"] < 0.5
+
+
+def test_the_balanced_answer_knows_no_frequencies() -> None:
+    """Learned one label after the other, and asked of a text that says nothing."""
+    order = np.argsort(TARGETS, kind="stable")
+    model = text_mixture(with_encoder=False)
+    model.learn(Batch([BATCH.texts[row] for row in order], [{}] * len(order)), TARGETS[order], np.ones(len(order)))
+    nothing = Batch([""], [{}])
+    assert model.predict(nothing)[0, 3] > 0.3
+    np.testing.assert_allclose(model.predict_balanced(nothing), [[0.25] * 4], rtol=1e-12)
+
+
+def test_the_balanced_answer_learns_and_needs_the_weights_alone() -> None:
+    model = text_mixture()
+    learn(model, range(160))
+    assert (model.predict_balanced(BATCH).argmax(axis=1) == TARGETS).all()
+    server = text_mixture()
+    server.load_weights(model.weights())
+    assert server.predict_balanced(BATCH).tobytes() == model.predict_balanced(BATCH).tobytes()
+    np.testing.assert_allclose(server.predict_balanced(BATCH).sum(axis=1), 1.0, rtol=1e-12)
+
+
+def test_a_pool_without_a_balanced_answer_gives_its_own() -> None:
+    experts = [DecayedPrior(half_life=32.0, pseudo_count=0.5)]
+    model = Mixture(extractors={}, experts=experts, mixer=Mixer(num_experts=1))
+    learn(model, range(20))
+    assert model.predict_balanced(BATCH).tobytes() == model.predict(BATCH).tobytes()
 
 
 def test_what_each_expert_answered_counts_its_errors() -> None:

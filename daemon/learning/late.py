@@ -1,0 +1,179 @@
+"""Labels that arrive a fixed number of rows after their row was predicted."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from daemon.errors import StateError
+from daemon.learning.batch import Batch
+from daemon.learning.models.base import Floats, Model
+from daemon.learning.models.pool import Pool
+from daemon.learning.models.regression import RegressionMixture
+from daemon.learning.stale_prior import StalePrior
+from daemon.state import JSON, State
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A row that was predicted and whose label is on its way, with what the experts and the pool said of it then."""
+
+    text: str
+    features: Mapping[str, float | str]
+    target: float
+    weight: float
+    said: Floats
+    answers: tuple[Floats, ...]
+
+
+class Late(Model):
+    """A pool that learns each row `delay` rows after it was predicted: row i is predicted, then row i − `delay` is learned.
+
+    `learn` returns what its own rows were predicted to be, and learns rows of earlier calls; `finish` learns the rest. The
+    mixer learns from what the experts said when the row was predicted, so that it trusts each as far as it can be trusted
+    that long before the label; experts that count labels see only those that had arrived. The pool's answer is blended
+    with its balanced one, as far as late labels tell the frequency of the classes (see `StalePrior`). Rows predicted
+    before any label had arrived have no class to be answered: 0 throughout.
+
+    Memory: `delay` rows, with what E experts said of each.
+    """
+
+    def __init__(self, *, pool: Pool, delay: int) -> None:
+        if delay < 1:
+            raise ValueError(f"a label delay of {delay} rows; it must be at least 1: without one, learn with the pool itself")
+        self._pool = pool
+        self._delay = delay
+        self._prior = StalePrior()
+        self._pending: deque[_Pending] = deque()
+        self.weights_name = pool.weights_name
+        self.answers_BE = np.zeros((0, len(pool.expert_names)))
+        """What each expert alone answered in the last `learn`."""
+
+    @property
+    def num_classes(self) -> int:  # type: ignore[override] # a contract's attribute may be read through a property
+        return self._pool.num_classes
+
+    @property
+    def expert_names(self) -> tuple[str, ...]:
+        return self._pool.expert_names
+
+    def learn(self, batch: Batch, target_B: Floats, weight_B: Floats) -> Floats:
+        num_waiting = len(self._pending)
+        num_due = max(0, num_waiting + len(batch) - self._delay)
+        # Due rows of earlier calls go before the new ones: the k-th row that comes due is the k-th of this micro-batch.
+        due = [(row.text, row.features) for row in islice(self._pending, num_due)]
+        new = list(zip(batch.texts, batch.features, strict=True))
+        self._begin([*due, *new])
+        outputs, alone, num_learned = [], [], 0
+        for row, (text, features) in enumerate(new):
+            said = self._pool.say(len(due) + row)
+            answers = self._pool.answers(said)
+            outputs.append(self._prior.blend(*answers) if len(answers) == 2 else answers[0] if answers else np.zeros(0))
+            alone.append(self._pool.alone(said))
+            self._pending.append(_Pending(text, features, float(target_B[row]), float(weight_B[row]), said, answers))
+            if len(self._pending) > self._delay:
+                self._learn_oldest(num_learned)
+                num_learned += 1
+        self.answers_BE = np.array(alone, dtype=np.float64).reshape(len(batch), len(self.expert_names))
+        return self._stacked(outputs)
+
+    def finish(self) -> None:
+        """Learn the rows whose labels are still on their way."""
+        if not self._pending:
+            return
+        self._begin([(row.text, row.features) for row in self._pending])
+        for row in range(len(self._pending)):
+            self._learn_oldest(row)
+
+    def _begin(self, rows: Sequence[tuple[str, Mapping[str, float | str]]]) -> None:
+        self._pool.begin(Batch([text for text, _ in rows], [features for _, features in rows]))
+
+    def _learn_oldest(self, row: int) -> None:
+        oldest = self._pending.popleft()
+        if len(oldest.answers) == 2 and oldest.weight > 0.0:
+            self._prior.learn(*oldest.answers, int(oldest.target), oldest.weight)
+        self._pool.take(row, oldest.said, oldest.target, oldest.weight)
+
+    def _stacked(self, outputs: Sequence[Floats]) -> Floats:
+        """(B,), or (B, C) with 0 where a class was not known when its row was predicted."""
+        if isinstance(self._pool, RegressionMixture):
+            return np.concatenate(outputs)
+        stacked_BC = np.zeros((len(outputs), self.num_classes))
+        for row, output_C in enumerate(outputs):
+            stacked_BC[row, : len(output_C)] = output_C
+        return stacked_BC
+
+    def predict(self, batch: Batch) -> Floats:
+        return self._pool.predict(batch)
+
+    def predict_balanced(self, batch: Batch) -> Floats:
+        return self._pool.predict_balanced(batch)
+
+    def rewarm(self) -> None:
+        self._pool.rewarm()
+
+    def set_rate(self, learning_rate: float) -> None:
+        self._pool.set_rate(learning_rate)
+
+    def stats(self) -> dict[str, float]:
+        return self._pool.stats()
+
+    def is_finite(self) -> bool:
+        return self._pool.is_finite()
+
+    def state_dict(self) -> State:
+        pending = list(self._pending)
+        return {
+            "pool": self._pool.state_dict(),
+            "delay": self._delay,
+            "inputs": [[row.text, dict(row.features)] for row in pending],
+            "targets": np.array([row.target for row in pending]),
+            "weights": np.array([row.weight for row in pending]),
+            "said": {str(place): row.said.copy() for place, row in enumerate(pending)},
+            "answers": {
+                str(place): {str(kind): answer.copy() for kind, answer in enumerate(row.answers)}
+                for place, row in enumerate(pending)
+            },
+            "prior": self._prior.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        if state["delay"] != self._delay:
+            raise StateError(
+                f"the saved rows wait {state['delay']} rows for their labels, these {self._delay}; "
+                "set the delay as it was when the state was saved, or start with a fresh folder"
+            )
+        self._pool.load_state_dict(state["pool"])
+        self._prior.load_state_dict(state["prior"])
+        rows = zip(state["inputs"], state["targets"], state["weights"], strict=True)
+        self._pending = deque(
+            _Pending(
+                text,
+                features,
+                float(target),
+                float(weight),
+                np.array(state["said"][str(place)], dtype=np.float64),
+                tuple(np.array(answer, dtype=np.float64) for answer in state["answers"][str(place)].values()),
+            )
+            for place, ((text, features), target, weight) in enumerate(rows)
+        )
+
+    def weights(self) -> State:
+        return self._pool.weights()
+
+    def load_weights(self, state: State) -> None:
+        self._pool.load_weights(state)
+
+    def companions(self) -> Mapping[str, Path | JSON]:
+        return self._pool.companions()
+
+    def set_labels(self, labels: Sequence[str]) -> None:
+        self._pool.set_labels(labels)
+
+    def state_bytes(self) -> dict[str, int]:
+        return self._pool.state_bytes() | {"pending": sum(row.said.nbytes for row in self._pending)}

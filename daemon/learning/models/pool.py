@@ -1,0 +1,174 @@
+"""What every pool of experts under a mixer has in common: the way of a row, and the state of its parts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.errors import StateError
+from daemon.learning.batch import Batch
+from daemon.learning.experts.base import Expert, Extractor
+from daemon.learning.models.base import Floats, Model
+from daemon.state import JSON, State
+
+# How far back the loss shown in telemetry reaches, in rows.
+LOSS_HORIZON_ROWS = 500
+
+
+class Part(Protocol):
+    """What an expert, an extractor and a mixer are to their pool: a piece of its state."""
+
+    def state_dict(self) -> State: ...
+    def load_state_dict(self, state: State) -> None: ...
+    def weights(self) -> State: ...
+    def load_weights(self, state: State) -> None: ...
+
+
+class Weighing(Part, Protocol):
+    """The side of a mixer that does not depend on what it mixes."""
+
+    @property
+    def expert_weights(self) -> Floats: ...
+    def is_finite(self) -> bool: ...
+
+
+class Pool(Model):
+    """E experts that read the extractors' features and are mixed by a mixer; extractors and experts as in `experts/base.py`.
+
+    A row's way is `begin` with its micro-batch; `say`, what the experts predict; and learning. Where labels are late, other
+    rows go their way in between; `take` then has the mixer learn from what was said of the row in time, the experts from what
+    they would say now (see `learning/late.py`).
+    """
+
+    weights_name = "mixture"
+
+    def __init__(
+        self,
+        *,
+        extractors: Mapping[str, Extractor],
+        experts: Sequence[Expert],
+        weighing: Weighing,
+        companions: Mapping[str, Path | JSON] | None,
+    ) -> None:
+        self._extractors = dict(extractors)
+        self._experts = tuple(experts)
+        self._weighing = weighing
+        self._companions = dict(companions or {})
+        self.num_rows = 0
+        self._loss = 0.0
+
+    @property
+    def expert_names(self) -> tuple[str, ...]:
+        return tuple(expert.name for expert in self._experts)
+
+    def begin(self, batch: Batch) -> None:
+        """Take a micro-batch; no part of it is learned yet."""
+        for extractor in self._extractors.values():
+            extractor.begin(batch)
+        for expert in self._experts:
+            expert.begin(batch)
+
+    @abstractmethod
+    def say(self, row: int) -> Floats:
+        """What each expert predicts for a row of the micro-batch; (E, K) or (E,)."""
+
+    @abstractmethod
+    def answers(self, said: Floats) -> tuple[Floats, ...]:
+        """The answer to the row of which `said` was just said, (C,) or (1,), and the balanced one where there is one. None
+        before the first label."""
+
+    @abstractmethod
+    def alone(self, said: Floats) -> NDArray[np.int64] | Floats:
+        """(E,) what each expert alone answers."""
+
+    @abstractmethod
+    def take(self, row: int, said: Floats, target: float, weight: float) -> None:
+        """Learn a row of the micro-batch, of which `said` was said earlier or now."""
+
+    def _encode(self, row: int) -> None:
+        for extractor in self._extractors.values():
+            extractor.encode(row)
+
+    def _learn_parts(self, target: float, weight: float) -> None:
+        for expert in self._experts:
+            expert.learn(target, weight)
+        for extractor in self._extractors.values():
+            extractor.learn(target, weight)
+
+    def rewarm(self) -> None:
+        """Nothing to do: no part of the pool has a schedule, and fixed share finds the experts that adapt fastest."""
+
+    def set_rate(self, learning_rate: float) -> None:
+        """Nothing to do: the pool spans its rates, from which the mixer chooses."""
+
+    def stats(self) -> dict[str, float]:
+        weights = zip(self.expert_names, self._weighing.expert_weights.tolist(), strict=True)
+        return {"loss": self._loss} | {f"expert_weight_{name}": weight for name, weight in weights}
+
+    def is_finite(self) -> bool:
+        return self._weighing.is_finite() and all(_all_finite(expert.weights()) for expert in self._experts)
+
+    def state_dict(self) -> State:
+        return {"rows": self.num_rows, "loss": self._loss, **self._parts(_state_of)}
+
+    def load_state_dict(self, state: State) -> None:
+        self._load_parts(state, lambda part, saved: part.load_state_dict(saved))
+        self.num_rows = int(state["rows"])
+        self._loss = float(state["loss"])
+
+    def weights(self) -> State:
+        return self._parts(lambda part: part.weights())
+
+    def load_weights(self, state: State) -> None:
+        self._load_parts(state, lambda part, saved: part.load_weights(saved))
+
+    def _parts(self, of: Callable[[Part], State]) -> State:
+        return {
+            "mixer": of(self._weighing),
+            "extractors": {name: of(extractor) for name, extractor in self._extractors.items()},
+            "experts": {expert.name: of(expert) for expert in self._experts},
+        }
+
+    def _load_parts(self, state: State, load: Callable[[Part, State], None]) -> None:
+        for part, here in (("experts", set(self.expert_names)), ("extractors", set(self._extractors))):
+            if set(state[part]) != here:
+                raise StateError(
+                    f"the saved pool has the {part} {sorted(state[part])}, this one has {sorted(here)}; "
+                    "set the model as it was when the state was saved, or start with a fresh folder"
+                )
+        load(self._weighing, state["mixer"])
+        for name, extractor in self._extractors.items():
+            load(extractor, state["extractors"][name])
+        for expert in self._experts:
+            load(expert, state["experts"][expert.name])
+
+    def companions(self) -> Mapping[str, Path | JSON]:
+        return self._companions
+
+    def state_bytes(self) -> dict[str, int]:
+        state = self._parts(_state_of)
+        parts = {**state["experts"], **state["extractors"], "mixer": state["mixer"]}
+        return {name: _num_bytes(part) for name, part in parts.items()}
+
+
+def _state_of(part: Part) -> State:
+    return part.state_dict()
+
+
+def _num_bytes(state: State) -> int:
+    """Bytes of the arrays in a state."""
+    return sum(_num_bytes(value) if isinstance(value, dict) else getattr(value, "nbytes", 0) for value in state.values())
+
+
+def _all_finite(state: State) -> bool:
+    """Whether every number in a state's arrays is finite."""
+    return all(
+        _all_finite(value) if isinstance(value, dict) else bool(np.isfinite(value).all())
+        for value in state.values()
+        if isinstance(value, dict | np.ndarray)
+    )

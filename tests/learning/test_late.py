@@ -1,0 +1,133 @@
+"""Late labels: what is predicted when, what each part sees, cuts, reload."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from daemon.errors import StateError
+from daemon.learning.batch import Batch
+from daemon.learning.experts.residual import Guess
+from daemon.learning.features.target_history import TargetHistory
+from daemon.learning.late import Late
+from daemon.learning.models.mixture import Mixture
+from daemon.learning.models.regression import RegressionMixture
+from daemon.learning.regression_mixer import RegressionMixer
+from tests.contracts.expert_checks import assert_same_state
+from tests.learning.texts import text_mixture, topic_rows
+
+Floats = NDArray[np.float64]
+BATCH, TARGETS = topic_rows(120, seed=3)
+
+
+def late(delay: int, *, with_encoder: bool = True) -> tuple[Late, Mixture]:
+    pool = text_mixture(with_encoder=with_encoder)
+    return Late(pool=pool, delay=delay), pool
+
+
+def learn(model: Late | Mixture, rows: range, *, cut: int, weight: float = 1.0) -> Floats:
+    output = np.zeros((len(rows), 4))
+    for start in range(rows.start, rows.stop, cut):
+        stop = min(start + cut, rows.stop)
+        batch = Batch(BATCH.texts[start:stop], BATCH.features[start:stop])
+        output_BC = model.learn(batch, TARGETS[start:stop], np.full(stop - start, weight))
+        output[start - rows.start : stop - rows.start, : output_BC.shape[1]] = output_BC
+    return output
+
+
+def test_only_labels_that_had_arrived_are_answered() -> None:
+    model, _ = late(3)
+    # The labels come in the order 0 0 1 0 2 1 3: the first is learned after row 3 was predicted, the third after row 5.
+    output = learn(model, range(10), cut=10)
+    known = [0, 0, 0, 0, 1, 1, 2, 2, 3, 3]
+    assert (output > 0.0).sum(axis=1).tolist() == known
+    np.testing.assert_allclose(output[4:].sum(axis=1), 1.0, rtol=1e-12)
+    assert (model.answers_BE[:4] == -1).all()
+    assert model.num_classes == 4
+
+
+def test_finished_it_has_learned_what_the_pool_learns_save_the_mixing() -> None:
+    model, pool = late(50, with_encoder=False)
+    learn(model, range(120), cut=16)
+    assert pool.num_rows == 70
+    model.finish()
+    model.finish()  # nothing is left
+    assert pool.num_rows == 120
+    prompt = text_mixture(with_encoder=False)
+    learn(prompt, range(120), cut=16)
+    assert_same_state(pool.state_dict()["experts"], prompt.state_dict()["experts"])
+
+
+def test_the_mixer_learns_from_what_was_said_in_time() -> None:
+    model, pool = late(100)
+    learn(model, range(120), cut=120)
+    model.finish()
+    # Nothing was known before row 101, so that no expert had a chance to be right.
+    assert pool.errors_E.min() >= 101
+
+
+def test_a_row_knows_nothing_of_the_labels_on_their_way() -> None:
+    targets = TARGETS.copy()
+    one, _ = late(20)
+    first = learn(one, range(120), cut=120)
+    other, _ = late(20)
+    targets[90:] = 0.0  # learned after row 110
+    second = np.zeros((120, 4))
+    output_BC = other.learn(BATCH, targets, np.ones(120))
+    second[:, : output_BC.shape[1]] = output_BC
+    assert first[:111].tobytes() == second[:111].tobytes()
+    assert first[111:].tobytes() != second[111:].tobytes()
+
+
+@pytest.mark.parametrize("cut", [1, 7, 64])
+def test_the_cut_of_the_stream_changes_nothing_but_rounding(cut: int) -> None:
+    whole, pieces = late(20)[0], late(20)[0]
+    np.testing.assert_allclose(learn(whole, range(120), cut=120), learn(pieces, range(120), cut=cut), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("rows", [10, 60])
+def test_reloaded_it_goes_on_bit_for_bit(rows: int) -> None:
+    whole, resumed = late(20)[0], late(20)[0]
+    learn(whole, range(rows), cut=rows)
+    resumed.load_state_dict(whole.state_dict())
+    assert learn(whole, range(rows, 120), cut=16).tobytes() == learn(resumed, range(rows, 120), cut=16).tobytes()
+    assert_same_state(whole.state_dict(), resumed.state_dict())
+
+
+def test_rows_of_weight_zero_are_predicted_and_not_learned() -> None:
+    model, _ = late(5)
+    learn(model, range(60), cut=60)
+    model.finish()
+    before = model.state_dict()
+    predicted = learn(model, range(60, 90), cut=30, weight=0.0)
+    model.finish()
+    np.testing.assert_allclose(predicted.sum(axis=1), 1.0, rtol=1e-12)
+    after = model.state_dict()
+    assert (before["pool"].pop("rows"), after["pool"].pop("rows")) == (60, 90)
+    assert_same_state(before, after)
+
+
+def test_it_learns() -> None:
+    output = learn(late(20)[0], range(120), cut=16)
+    assert (output.argmax(axis=1) != TARGETS)[60:].sum() <= 6
+
+
+def test_numbers_are_late_too() -> None:
+    history = TargetHistory(table=None, enabled=True)
+    last = Guess(name="last", reference=history.last)
+    pool = RegressionMixture(extractors={"history": history}, experts=[last], mixer=RegressionMixer(num_experts=1))
+    model = Late(pool=pool, delay=2)
+    output = model.learn(Batch([""] * 5, [{}] * 5), np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.ones(5))
+    assert output.tolist() == [0.0, 0.0, 0.0, 1.0, 2.0]
+    assert model.answers_BE[:, 0].tolist() == output.tolist()
+
+
+def test_a_delay_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(ValueError, match="a label delay of 0 rows"):
+        late(0)
+
+
+def test_a_state_of_another_delay_is_refused() -> None:
+    with pytest.raises(StateError, match="the saved rows wait 3 rows for their labels, these 4"):
+        late(4)[0].load_state_dict(late(3)[0].state_dict())
