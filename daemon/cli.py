@@ -82,6 +82,7 @@ def _add_backtest(command: argparse.ArgumentParser) -> None:
     command.add_argument("--task", choices=("classification", "regression"), help="what the label is (default: classification)")
     command.add_argument("--label", metavar="COLUMN", help="column or field that holds the label (default: label)")
     _add_settings(command)
+    command.add_argument("--evaluate", type=Path, metavar="FILE", help="also score the final state on this file")
     command.add_argument("--report", type=Path, metavar="FILE", help="write the figures there as JSON")
     command.add_argument("--predictions", type=Path, metavar="FILE", help="write one JSON line a row there")
 

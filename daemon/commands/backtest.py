@@ -7,13 +7,16 @@ import json
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from daemon.assembly import sources
 from daemon.assembly.training import Training, backtesting
 from daemon.commands.common import settings_from, stopping_by_signal
+from daemon.held_out import score_held_out
 from daemon.progress import scores_table
 from daemon.settings import Settings
 from streams.decoding.fields import Fields
@@ -31,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
             sha256 = training.trainer.run()
             seconds = time.perf_counter() - began
             report = _report(training, sha256=sha256, seconds=seconds)
+            report |= _held_out(training, settings, arguments.evaluate) if arguments.evaluate else {}
             Console(stderr=True).print(scores_table(training.pipeline))
     if arguments.report:
         arguments.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -40,6 +44,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 # Fields that a terminal has no room for; the report has them.
 LONG = ("baselines", "drift_alarms")
+
+
+def _held_out(training: Training, settings: Settings, file: Path) -> dict[str, Any]:
+    """The figures of a second file that nothing is learned from."""
+    source = sources.table(settings, file)
+    with closing(source):
+        return score_held_out(
+            source=source,
+            decoder=sources.decoder(settings),
+            learner=training.pipeline.learner,
+            predicts={"evaluation": training.pipeline.learner.predict},
+            batch_rows=settings.training.batch_rows,
+        )
 
 
 def _settings(arguments: argparse.Namespace, folder: Path) -> Settings:
@@ -64,5 +81,7 @@ def _report(training: Training, *, sha256: str, seconds: float) -> dict[str, Any
         "examples_per_s": pipeline.rows / seconds,
         "steps": pipeline.step,
         "dead_letters": pipeline.dead_letters.count,
+        "evaluation": None,
+        "balanced": None,
         "state_sha256": sha256,
     }

@@ -51,6 +51,20 @@ def test_a_regression_on_a_table(tmp_path: Path) -> None:
     assert abs(predictions[-1]["prediction"] - predictions[-1]["label"]) < 1.0  # type: ignore[operator]
 
 
+def test_a_second_file_is_scored_and_not_learned(tmp_path: Path) -> None:
+    learned, held_out = tmp_path / "learned.csv", tmp_path / "held_out.csv"
+    learned.write_text("x,label\n" + "".join(f"{i % 4},{'ab'[i % 4 // 2]}\n" for i in range(400)), encoding="utf-8")
+    # Of four rows one has another label and one a label that was never learned.
+    held_out.write_text("x,label\n0,a\n3,b\n1,b\n2,c\n", encoding="utf-8")
+    flags = ("--set", "features.label_history=false", "--set", "features.earlier_rows=false")
+    report, _ = backtest(tmp_path, learned, *flags, "--evaluate", str(held_out))
+    alone, _ = backtest(tmp_path, learned, *flags)
+    assert report["evaluation"]["examples"] == 4  # type: ignore[index]
+    assert report["evaluation"]["errors"] == 2  # type: ignore[index]
+    assert alone["evaluation"] is None
+    assert report["state_sha256"] == alone["state_sha256"]
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="the measured streams lie beside the project, not in it")
 @pytest.mark.parametrize(("flags", "floor"), [((), 1 - 6647 / 45312), (("--set", "features.label_history=false"), 0.80)])
 def test_elec2_beats_its_floors(tmp_path: Path, flags: tuple[str, ...], floor: float) -> None:

@@ -34,6 +34,10 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def look_up(self, targets: Sequence[Target]) -> NDArray[np.float64]:
+        """(B,) the same without learning anything; NaN for a label that is not known."""
+
+    @abstractmethod
     def decode(self, output: NDArray[np.float64]) -> list[dict[str, JSON]]:
         """One answer a row, from what the model returned: (B, C) probabilities or (B,) numbers."""
 

@@ -21,6 +21,8 @@ class Classification(Task):
     >>> task = Classification(max_labels=2)
     >>> task.encode(["ham", "spam", "ham"], np.ones(3)).tolist(), task.labels
     ([0.0, 1.0, 0.0], ('ham', 'spam'))
+    >>> task.look_up(["spam", "eggs"]).tolist()
+    [1.0, nan]
     >>> task.admits(["spam", "eggs"])
     [True, False]
     >>> task.decode(np.array([[0.25, 0.75]]))
@@ -62,6 +64,9 @@ class Classification(Task):
                 self._index[str(target)] = len(self._index)
             target_B[row] = self._index[str(target)]
         return target_B
+
+    def look_up(self, targets: Sequence[Target]) -> NDArray[np.float64]:
+        return np.array([self._index.get(str(target), np.nan) for target in targets], np.float64)
 
     def decode(self, output: NDArray[np.float64]) -> list[dict[str, JSON]]:
         labels = self.labels[: output.shape[1]]

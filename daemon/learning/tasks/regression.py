@@ -36,6 +36,9 @@ class Regression(Task):
                 raise ValueError(f"target {target!r} is not a finite number; send such rows to the dead letters")
         return np.array(targets, np.float64)
 
+    def look_up(self, targets: Sequence[Target]) -> NDArray[np.float64]:
+        return np.array(targets, np.float64)
+
     def decode(self, output: NDArray[np.float64]) -> list[dict[str, JSON]]:
         return [{"value": value} for value in output.tolist()]
 

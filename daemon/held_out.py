@@ -1,0 +1,52 @@
+"""Scores what was learned on a second file, from which nothing is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.gathering import TURN_S
+from daemon.learning.batch import Batch
+from daemon.learning.learner import Learner, Scored, inputs
+from daemon.monitoring.evaluation import FIGURES, Evaluation
+from streams.decoding.base import Decoder
+from streams.errors import DecodeError
+from streams.record import Example, Record
+from streams.source import Source
+
+Predict = Callable[[Batch], NDArray[np.float64]]
+
+
+def score_held_out(
+    *, source: Source, decoder: Decoder, learner: Learner, predicts: dict[str, Predict], batch_rows: int
+) -> dict[str, dict[str, Any]]:
+    """The figures of report.json for each way to predict, over all rows of `source` that can be decoded.
+
+    A label that the learner never met counts as an error.
+    """
+    evaluations = {name: Evaluation(task=learner.task.name, detectors={}, window_rows=1, collect_auc=True) for name in predicts}
+    source.open({})
+    ends = source.ends()
+    while not source.exhausted(ends):
+        examples = _decoded(source.take_merged(batch_rows, ends=ends, timeout_s=TURN_S), decoder)
+        if not examples:
+            continue
+        target_B = learner.task.look_up([example.target for example in examples])
+        for name, predict in predicts.items():
+            scored = Scored(learner.task.labels, target_B, predict(inputs(examples)), np.zeros(len(examples)))
+            evaluations[name].observe(scored)
+    reports = {name: evaluation.report() for name, evaluation in evaluations.items()}
+    return {name: {figure: report[figure] for figure in FIGURES} for name, report in reports.items()}
+
+
+def _decoded(records: list[Record], decoder: Decoder) -> list[Example]:
+    examples = []
+    for record in records:
+        try:
+            examples.append(decoder.decode(record))
+        except DecodeError:
+            continue
+    return examples
