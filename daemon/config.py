@@ -37,7 +37,7 @@ def load(
     if path is not None:
         _merge(raw, _read(path))
     mistakes: list[str] = []
-    for source, key, value in [*_from_environment(environ), *_from_flags(overrides, mistakes)]:
+    for source, key, value in [*_kind_first(_from_environment(environ)), *_kind_first(_from_flags(overrides, mistakes))]:
         section, _, field = key.partition(".")
         if not field:
             mistakes.append(f"{source}: names no field; write section.field=value")
@@ -46,7 +46,8 @@ def load(
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        mistakes += [_explain(entry, raw) for entry in error.errors()]
+        mistakes += [line for entry in error.errors() for line in _explain(entry, raw).splitlines()]
+        mistakes += _seen_only_together(raw, [_location(entry) for entry in error.errors()])
     if mistakes:
         where = f"{path}: " if path else ""
         raise ConfigError(f"{where}{len(mistakes)} mistake(s) in the settings:\n" + "\n".join(f"  - {m}" for m in mistakes))
@@ -109,8 +110,9 @@ def _read(path: Path) -> dict[str, Any]:
 def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
     for name, section in new.items():
         if isinstance(section, Mapping) and isinstance(into.get(name), dict):
+            before, now = into[name].get("kind"), section.get("kind")
             # A source of another kind replaces the default one whole: their fields differ.
-            if "kind" in section and name == "source" and section["kind"] != into[name].get("kind"):
+            if name == "source" and before and now and before != now:
                 into[name] = {}
             into[name].update(section)
         else:
@@ -136,6 +138,11 @@ def _from_flags(overrides: Iterable[str], mistakes: list[str]) -> list[tuple[str
     return found
 
 
+def _kind_first(found: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """A source of another kind drops the fields of the one before, but none that stand beside it, in whatever order."""
+    return sorted(found, key=lambda entry: entry[1] != "source.kind")
+
+
 def _value(text: str) -> Any:
     """A TOML value, or the text itself where it is none: `64`, `false`, `["a", "b"]`, `earliest`."""
     try:
@@ -146,7 +153,7 @@ def _value(text: str) -> Any:
 
 def _explain(entry: Any, raw: Mapping[str, Any]) -> str:
     """One pydantic error in words: where, what, which value, remedy."""
-    location = [str(part) for part in entry["loc"] if part not in ("kafka", "files")]
+    location = _location(entry)
     where = ".".join(location)
     match entry["type"]:
         case "extra_forbidden":
@@ -158,10 +165,34 @@ def _explain(entry: Any, raw: Mapping[str, Any]) -> str:
         case "union_tag_not_found" | "union_tag_invalid":
             return f'{where}.kind: must be "kafka" or "files"'
         case "value_error" if not where:
-            return str(entry["ctx"]["error"]).replace("\n", "\n  - ")
+            return str(entry["ctx"]["error"])
         case _:
             shown = "" if "password" in where or "token" in where else f" (got {entry['input']!r})"
             return f"{where}: {entry['msg'][0].lower()}{entry['msg'][1:]}{shown}"
+
+
+def _location(entry: Any) -> list[str]:
+    return [str(part) for part in entry["loc"] if part not in ("kafka", "files")]
+
+
+def _seen_only_together(raw: Mapping[str, Any], wrong: list[list[str]]) -> list[str]:
+    """The mistakes between sections, which are looked for once every field is right in itself: those in `wrong` are left at
+    their defaults."""
+    if not any(wrong):
+        return []
+    right = {name: dict(section) for name, section in raw.items() if isinstance(section, Mapping)}
+    for section, *field in filter(None, wrong):
+        if field:
+            right.get(section, {}).pop(field[0], None)
+        else:
+            right.pop(section, None)
+    source = right.get("source", {})
+    right["source"] = {"paths": [], **source} if source.get("kind") == "files" else {"kind": "kafka", "topic": "any", **source}
+    try:
+        Settings.model_validate(right)
+    except ValidationError as error:
+        return [line for entry in error.errors() if not entry["loc"] for line in _explain(entry, right).splitlines()]
+    return []
 
 
 def _did_you_mean(location: list[str], raw: Mapping[str, Any]) -> str:

@@ -48,6 +48,27 @@ def test_what_no_single_field_can_see_is_told_too() -> None:
         load(None, defaults=FILES, environ={}, overrides=["model.kind=transformer", "model.inputs=features"])
 
 
+def test_mistakes_between_sections_are_told_beside_those_of_single_fields(tmp_path: Path) -> None:
+    file = tmp_path / "learnd.toml"
+    file.write_text(
+        '[source]\nkind = "files"\npaths = ["a.jsonl"]\nstart = "middle"\n[training]\nseed = -1\n'
+        '[model]\nkind = "transformer"\nencoder = "none"\n[dead_letters]\nkind = "topic"\n[extra]\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(file, environ={})
+    text = str(caught.value)
+    assert "6 mistake(s)" in text
+    for mistake in (
+        "source.start: input should be 'earliest' or 'latest' (got 'middle')",
+        "training.seed: input should be greater than or equal to 0 (got -1)",
+        "extra: there is no such setting",
+        'model.encoder: "none" leaves a transformer nothing to read',
+        "dead_letters.topic: name the topic",
+        'dead_letters.kind: "topic" needs the brokers of a Kafka source',
+    ):
+        assert text.count(f"  - {mistake}") == 1, text
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("source is missing", 'write [source] with kind = "kafka"'), ("[source", "is not TOML")],
@@ -63,6 +84,15 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, expected
 def test_a_missing_file_names_the_flag(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.toml: cannot be read .* name the file with --config"):
         load(tmp_path / "absent.toml", environ={})
+
+
+def test_fields_of_a_source_stay_whichever_stands_before_its_kind(tmp_path: Path) -> None:
+    brokers = {"LEARND_SOURCE__BOOTSTRAP_SERVERS": "kafka:9092", "LEARND_SOURCE__KIND": "kafka"}
+    (tmp_path / "learnd.toml").write_text('[source]\ngroup_id = "us"\n')
+    settings = load(
+        tmp_path / "learnd.toml", environ=brokers, overrides=["source.topic=t", "source.kind=kafka", "source.start=latest"]
+    )
+    assert settings.source == KafkaSettings(topic="t", bootstrap_servers="kafka:9092", group_id="us", start="latest")
 
 
 def test_the_kind_of_source_decides_its_fields() -> None:
