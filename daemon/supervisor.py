@@ -19,12 +19,22 @@ TURN_S = 0.2
 
 
 class Child:
-    """One `learnd` process that is started again when it falls, later each time that it falls soon."""
+    """One `learnd` process that is started again when it falls, later each time that it falls soon.
 
-    def __init__(self, *, name: str, arguments: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+    `stderr` is a file descriptor that takes its log; by default that of this process.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        arguments: Sequence[str],
+        stderr: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = name
         self._command = [sys.executable, "-m", "daemon", *arguments]
-        self._clock = clock
+        self._stderr, self._clock = stderr, clock
         self._process: subprocess.Popen[bytes] | None = None
         self._started = self._start_at = 0.0
         self._backoff_s = FIRST_BACKOFF_S
@@ -33,7 +43,7 @@ class Child:
         """Start it where it is due; its exit status where it fell by a mistake in the settings, which ends everything."""
         if self._process is None:
             if self._clock() >= self._start_at:
-                self._process, self._started = subprocess.Popen(self._command), self._clock()  # noqa: S603 - our own program
+                self._process, self._started = self._start(), self._clock()
             return None
         status = self._process.poll()
         if status is None or status == USAGE:
@@ -49,6 +59,11 @@ class Child:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # Ctrl+C reaches every process of the terminal's group. A child has a group of its own, so that it hears of a stop once,
+        # from us: a second signal would make it leave at once.
+        return subprocess.Popen(self._command, stderr=self._stderr, process_group=0)  # noqa: S603 - our own program
 
     def _fell(self, status: int) -> None:
         if self._clock() - self._started >= HEALTHY_S:

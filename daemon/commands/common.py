@@ -27,7 +27,8 @@ def settings_from(arguments: argparse.Namespace, *, defaults: Mapping[str, Any] 
 
 @contextmanager
 def stopping_by_signal(stop: Callable[[], None], *, at_once: Callable[[int], None] = os._exit) -> Iterator[None]:
-    """SIGTERM and Ctrl+C call `stop`; a second one calls `at_once` with an exit status, by which nothing is lost."""
+    """SIGTERM, Ctrl+C and a terminal that is closed call `stop`; a second one calls `at_once` with an exit status, by which
+    nothing is lost."""
     asked = False
 
     def handle(number: int, _: FrameType | None) -> None:
@@ -37,7 +38,10 @@ def stopping_by_signal(stop: Callable[[], None], *, at_once: Callable[[int], Non
         asked = True
         stop()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    heeded = [signal.SIGTERM, signal.SIGINT]
+    # Under nohup it is ignored, and stays so.
+    heeded += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
+    before = {number: signal.signal(number, handle) for number in heeded}
     try:
         yield
     finally:
