@@ -5,36 +5,82 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 
-from daemon.assembly import probes
+from daemon.assembly import sources
 from daemon.commands.common import settings_from
-from daemon.errors import LearndError
-from daemon.settings import Settings
+from daemon.config import secret
+from daemon.errors import ConfigError, LearndError
+from daemon.serving.security import choose_access, read_token
+from daemon.settings import KafkaSettings, Settings
 from streams.errors import StreamError
+
+Check = Callable[[], object]
 
 
 def run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
-    if not arguments.live:
+    mistakes = unsound(settings)
+    for mistake in mistakes:
+        sys.stdout.write(f"{mistake}\n")
+    if not mistakes:
         sys.stdout.write("the settings are sound\n")
-        return 0
-    failures = 0
-    for name, check in _checks(settings):
-        try:
-            found = check()
-        except (LearndError, StreamError, OSError) as error:
-            failures += 1
-            sys.stdout.write(f"{name}: {error}\n")
-        else:
-            sys.stdout.write(f"{name}: {found}\n")
-    return 1 if failures else 0
+    failures = _reach_out(settings) if arguments.live else 0
+    return 1 if mistakes or failures else 0
 
 
-def _checks(settings: Settings) -> list[tuple[str, Callable[[], str]]]:
-    """What `--live` reaches for; each returns what it found or raises with the remedy."""
+def unsound(settings: Settings) -> list[str]:
+    """What is wrong with settings that are each well-formed, as far as it shows without reaching for anything remote."""
+    return [f"{name}: {error}" for name, check in _at_hand(settings) if isinstance(error := _outcome(check), Exception)]
+
+
+def require_sound(settings: Settings) -> None:
+    """Raise `ConfigError` that lists everything that is `unsound`."""
+    if mistakes := unsound(settings):
+        raise ConfigError(f"{len(mistakes)} mistake(s) in the settings:\n" + "\n".join(f"  - {m}" for m in mistakes))
+
+
+def _at_hand(settings: Settings) -> list[tuple[str, Check]]:
     return [
-        ("source", lambda: probes.source(settings)),
-        ("encoder", lambda: probes.encoder(settings)),
-        ("device", lambda: probes.device(settings)),
-        ("storage", lambda: probes.storage(settings)),
+        ("source", lambda: _source(settings)),
+        ("decoding", lambda: sources.fields(settings)),
+        ("serving", lambda: _access(settings)),
     ]
+
+
+def _source(settings: Settings) -> None:
+    chosen = settings.source
+    if isinstance(chosen, KafkaSettings):
+        sources.kafka_security(chosen)
+    elif missing := [str(path) for path in chosen.paths if not path.exists()]:
+        raise ConfigError(f"{', '.join(missing)}: no such file; check source.paths")
+
+
+def _access(settings: Settings) -> None:
+    chosen = settings.serving
+    choose_access(host=chosen.host, token=read_token(file=chosen.token_file, given=secret(chosen.token, "")))
+
+
+def _reach_out(settings: Settings) -> int:
+    """Say what each thing that learnd needs is found to be; how many are not as they should be."""
+    from daemon.assembly import probes  # brings torch, which settings alone do not need
+
+    failures = 0
+    for name, probe in (
+        ("source", probes.source),
+        ("encoder", probes.encoder),
+        ("device", probes.device),
+        ("storage", probes.storage),
+    ):
+        found = _outcome(partial(probe, settings))
+        failures += isinstance(found, Exception)
+        sys.stdout.write(f"{name}: {found}\n")
+    return failures
+
+
+def _outcome(check: Check) -> object:
+    """What `check` returns, or the error that it raises."""
+    try:
+        return check()
+    except (LearndError, StreamError, OSError) as error:
+        return error

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from daemon.commands.check import require_sound
 from daemon.commands.common import settings_from, stopping_by_signal
 from daemon.supervisor import Child, Supervisor
 
 
 def run(arguments: argparse.Namespace) -> int:
-    settings_from(arguments)  # so that mistakes are told once, not by each process
+    require_sound(settings_from(arguments))  # so that mistakes are told once, not by each process again and again
     flags = ["--config", str(arguments.config)] if arguments.config else []
     flags += [part for override in arguments.overrides for part in ("--set", override)]
     supervisor = Supervisor([Child(name=name, arguments=[name, *flags]) for name in ("train", "serve")])
