@@ -77,36 +77,55 @@ class LoggedProgress:
         pass
 
 
-class TerminalProgress:
-    """A table that redraws itself in place: rows, rate, lag, the model beside its baselines, drift, snapshot, freshness."""
+class Glance:
+    """All of it at one glance: rows, rate, lag, snapshot, freshness, drift alarms, and the model beside its baselines."""
 
     def __init__(
         self,
         *,
         title: str,
-        console: Console,
         freshness: Callable[[], float | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._title, self._freshness, self._clock = title, freshness, clock
-        self._rate, self._due_at = Rate(clock=clock), 0.0
-        self._live = Live(console=console, auto_refresh=False, transient=False)
-        self._live.start()
+        """`freshness` tells the seconds from event to answer, None while nothing was answered from yet."""
+        self._title, self._freshness = title, freshness
+        self._rate, self._whole = Rate(clock=clock), Rate(clock=clock)
+
+    def now(self, pipeline: Pipeline, *, lag: int, snapshot_version: int | None) -> Group:
+        rate = self._rate.since_last(pipeline.rows)
+        facts = f"{rate:,.0f} rows/s   lag {lag:,}   snapshot {snapshot_version or '-'}"
+        return self._drawn(pipeline, facts)
+
+    def summary(self, pipeline: Pipeline) -> Group:
+        """The same for the whole run."""
+        return self._drawn(pipeline, f"{self._whole.since_last(pipeline.rows):,.0f} rows/s")
+
+    def _drawn(self, pipeline: Pipeline, facts: str) -> Group:
+        fresh = self._freshness()
+        line = Text.assemble(
+            f"{self._title}   ",
+            (f"{pipeline.rows:,} rows", "bold"),
+            f"   {facts}   in the answers after {'-' if fresh is None else f'{fresh:.2f} s'}   ",
+            f"drift alarms {pipeline.evaluation.num_alarms}",
+        )
+        return Group(line, scores_table(pipeline))
+
+
+class TerminalProgress:
+    """A glance that redraws itself in place, and is gone when it is closed."""
+
+    def __init__(self, *, glance: Glance, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._glance, self._clock, self._due_at = glance, clock, 0.0
+        # Started with the first turn: until then the console may show that the model is being loaded.
+        self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def turn(self, pipeline: Pipeline, *, lag: Mapping[int, int], snapshot_version: int | None) -> None:
         if self._clock() < self._due_at:
             return
         self._due_at = self._clock() + REDRAW_EVERY_S
-        fresh = self._freshness()
-        facts = Text.assemble(
-            f"{self._title}   ",
-            (f"{pipeline.rows:,} rows", "bold"),
-            f"   {self._rate.since_last(pipeline.rows):,.0f} rows/s   lag {sum(lag.values()):,}   ",
-            f"snapshot {snapshot_version or '-'}   ",
-            f"fresh {'-' if fresh is None else f'{fresh:.2f} s'}   ",
-            f"drift alarms {pipeline.evaluation.num_alarms}",
-        )
-        self._live.update(Group(facts, scores_table(pipeline)), refresh=True)
+        self._live.start()
+        glance = self._glance.now(pipeline, lag=sum(lag.values()), snapshot_version=snapshot_version)
+        self._live.update(glance, refresh=True)
 
     def close(self) -> None:
         self._live.stop()

@@ -4,44 +4,58 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
+import os
 import re
 import tempfile
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
+from rich.logging import RichHandler
 
 from daemon.assembly.training import training as assembled
 from daemon.commands.common import stopping_by_signal
 from daemon.config import load
-from daemon.progress import TerminalProgress, scores_table
+from daemon.errors import ServingError
+from daemon.progress import Glance, TerminalProgress
 from daemon.serving.sockets import free_port
 from daemon.supervisor import Child, Supervisor
 from streams import samples
 
 PORT = 8080
 LOOK_EVERY_S = 1.0
+# A server listens within seconds; on a machine that is busy with other things it may take longer.
+START_LIMIT_S, START_LOOK_S = 120.0, 0.1
 
 
 def run(arguments: argparse.Namespace) -> int:
     console = Console(stderr=True)
     asked_to_stop = threading.Event()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_logging_above_the_table(console, verbose=arguments.verbose))
         folder = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="learnd-demo-")))
         port = free_port("127.0.0.1", preferred=PORT)
         if port != PORT:
-            console.print(f"port {PORT} is taken; answering on {port} instead")
+            console.print(f"port {PORT} is taken; answering on {port} instead", highlight=False)
         url = f"http://127.0.0.1:{port}"
         settings = _settings(folder, port)
-        stack.enter_context(_serving(settings))
-        console.print(f"learning {samples.SPAM.name}, mail in its order of arrival; answers on {url}")
+        with console.status("starting the server"):
+            stack.enter_context(_serving(settings, console))
+            _wait_until_listening(url)
+        console.print(f"learning {samples.SPAM.name}, mail in its order of arrival; answers on {url}", highlight=False)
         _learn(settings, console, until_end=asked_to_stop, url=url)
         if not asked_to_stop.is_set() and not arguments.until_end:
-            console.print(f"the stream is at its end; answering on {url} until Ctrl+C. Try:\n{_example(url)}", highlight=False)
+            console.print(f"the stream is at its end; answering on {url} until Ctrl+C. Try:", highlight=False)
+            # Unwrapped, so that it can be copied.
+            console.print(_example(url), highlight=False, soft_wrap=True)
             with stopping_by_signal(asked_to_stop.set):
                 asked_to_stop.wait()
+        if asked_to_stop.is_set():
+            console.print("stopping")
     return 0
 
 
@@ -60,17 +74,55 @@ def _settings(folder: Path, port: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def _serving(settings: list[str]) -> Iterator[None]:
+def _logging_above_the_table(console: Console, *, verbose: bool) -> Iterator[None]:
+    """Warnings go through the console that draws the table: written beside it they would tear it."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    root.handlers[:] = [RichHandler(console=console, show_path=False)]
+    root.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+
+
+@contextlib.contextmanager
+def _serving(settings: list[str], console: Console) -> Iterator[None]:
     """The server as a process of its own beside the learning one, as `learnd run` has it."""
     flags = [part for setting in settings for part in ("--set", setting)]
-    supervisor = Supervisor([Child(name="serve", arguments=["serve", *flags])])
-    thread = threading.Thread(target=supervisor.run, name="learnd-supervisor")
-    thread.start()
+    read_end, write_end = os.pipe()
+    supervisor = Supervisor([Child(name="serve", arguments=["serve", *flags], stderr=write_end)])
+    threads = [
+        threading.Thread(target=supervisor.run, name="learnd-supervisor"),
+        threading.Thread(target=_relay, args=(read_end, console), name="learnd-relay"),
+    ]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         supervisor.stop()
-        thread.join()
+        threads[0].join()
+        os.close(write_end)
+        threads[1].join()
+
+
+def _relay(read_end: int, console: Console) -> None:
+    """What the server has to say, above the table; not that it comes and goes."""
+    with os.fdopen(read_end, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if " INFO " not in line:
+                console.print(line.rstrip(), markup=False, highlight=False)
+
+
+def _wait_until_listening(url: str) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/livez", timeout=1):  # noqa: S310
+            return
+        time.sleep(START_LOOK_S)
+    raise ServingError(f"{url}: the server did not come up within {START_LIMIT_S:.0f} s; its complaint is above")
 
 
 def _learn(settings: list[str], console: Console, *, until_end: threading.Event, url: str) -> None:
@@ -81,14 +133,17 @@ def _learn(settings: list[str], console: Console, *, until_end: threading.Event,
         training.trainer.stop()
 
     with contextlib.ExitStack() as stack:
-        progress = TerminalProgress(title="mail", console=console, freshness=stack.enter_context(_freshness(url)))
-        training = stack.enter_context(
-            assembled(load(None, overrides=settings), until_end=True, may_lack_encoder=True, progress=progress)
-        )
+        freshness = stack.enter_context(_freshness(url))
+        with console.status("loading the model"):
+            glance = Glance(title="mail", freshness=freshness)
+            progress = TerminalProgress(glance=glance, console=console)
+            training = stack.enter_context(
+                assembled(load(None, overrides=settings), until_end=True, may_lack_encoder=True, progress=progress)
+            )
         stack.enter_context(stopping_by_signal(stop))
         training.trainer.run()
-        figures = scores_table(training.pipeline)
-    console.print(figures)
+        progress.close()
+        Console().print(glance.summary(training.pipeline))
 
 
 @contextlib.contextmanager
