@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from daemon.learning.experts.base import Expert
 from daemon.learning.experts.fourier import FourierLeastSquares
 from daemon.learning.experts.linear import Linear
@@ -10,42 +12,58 @@ from daemon.learning.experts.mlp import MLP
 from daemon.learning.experts.prior import DecayedPrior
 from daemon.learning.experts.rank_knn import RankNeighbors
 from daemon.learning.experts.tiles import Tiles
+from daemon.learning.features.inputs import Dense
 from daemon.learning.features.table import TableFeatures
 
 # The bound on the sum of the mixing weights for a pool with these experts, and how fast fixed share follows the best.
 MAX_TOTAL = 1.4
-SHARE_RATE = 0.75
+SHARE_RATE = 0.5
 
 
 def table_experts(features: TableFeatures, *, seed: int) -> list[Expert]:
-    """Experts on the columns of the current row, and, where `features` has them, on the rows and labels before it."""
-    row, tiles, context = features.current, features.tiles, features.context
+    """Experts on the columns of the current row, and, where `features` has them, on the rows and labels before it.
+
+    Of each kind there are some for what holds long and some that forget within hundreds of rows. `tiles_careful` and
+    `prior_all` answer near to how often a label comes, which no other does where one is rare.
+    """
+    row, tiles = features.current, features.tiles
     experts: list[Expert] = [
         Tiles(name="tiles_slow", tokens=tiles, rate=0.03),
-        Tiles(name="tiles_middle", tokens=tiles, rate=0.1),
-        Tiles(name="tiles_fast", tokens=tiles, rate=0.3),
+        Tiles(name="tiles_careful", tokens=tiles, rate=0.1, start=30.0),
+        Tiles(name="tiles_steady", tokens=tiles, rate=1.0, start=100.0),
         Tiles(name="tiles_fine", tokens=features.fine_tiles, rate=0.2),
-        FourierLeastSquares(name="fourier_narrow", inputs=row, bandwidth=0.25, forgetting=0.999, seed=seed + 1),
-        FourierLeastSquares(name="fourier_middle", inputs=row, bandwidth=0.5, forgetting=0.9998, seed=seed + 2),
-        FourierLeastSquares(name="fourier_wide", inputs=row, bandwidth=1.0, forgetting=0.998, seed=seed + 3),
+        _fourier("fourier_narrow", row, bandwidth=0.35, forgetting=0.9995, seed=seed + 1, num_features=200),
+        _fourier("fourier_wide", row, bandwidth=1.0, forgetting=0.998, seed=seed + 2, num_features=152),
+        _fourier("fourier_fast", row, bandwidth=1.0, forgetting=0.99, seed=seed + 3, num_features=100),
         MLP(name="mlp", inputs=row, seed=seed + 4, rate=0.003, steps=2),
-        MLP(name="mlp_fast", inputs=row, seed=seed + 5, rate=0.006, steps=1),
+        MLP(name="mlp_fast", inputs=row, seed=seed + 5, rate=0.006, steps=1, memory=300),
         Linear(name="linear", inputs=row, rate=0.3),
         RankNeighbors(name="neighbors_1", inputs=row, num_neighbors=1),
         RankNeighbors(name="neighbors_16", inputs=row, num_neighbors=16),
+        DecayedPrior(name="prior_all", half_life=math.inf, pseudo_count=0.5),
         DecayedPrior(name="prior_slow", half_life=200.0, pseudo_count=0.5),
     ]
     if features.has_context:
-        experts += [
-            Tiles(name="context_tiles_slow", tokens=features.context_tiles, rate=0.03),
-            Tiles(name="context_tiles_fast", tokens=features.context_tiles, rate=0.1),
-            MLP(name="context_mlp", inputs=context, seed=seed + 6, rate=0.003, steps=2),
-            MLP(name="context_mlp_slow", inputs=context, seed=seed + 7, rate=0.001, steps=1),
-            Linear(name="context_linear", inputs=context, rate=0.3),
-        ]
+        experts += _on_context(features, seed=seed)
     if features.has_label_history:
-        experts += [
-            MarkovLabel(name="last_label", decay=0.995, pseudo_count=0.5, diagonal=0.5),
-            DecayedPrior(name="prior_fast", half_life=16.0, pseudo_count=0.5),
-        ]
+        experts.append(MarkovLabel(name="last_label", decay=0.995, pseudo_count=0.5, diagonal=0.5))
     return experts
+
+
+def _on_context(features: TableFeatures, *, seed: int) -> list[Expert]:
+    inputs, tiles = features.context, features.context_tiles
+    return [
+        Tiles(name="context_tiles_slow", tokens=tiles, rate=0.03),
+        Tiles(name="context_tiles_steady", tokens=tiles, rate=0.3, start=100.0),
+        _fourier("context_fourier_fast", inputs, bandwidth=2.0, forgetting=0.99, seed=seed + 6, num_features=100),
+        MLP(name="context_mlp", inputs=inputs, seed=seed + 7, rate=0.003, steps=2),
+        Linear(name="context_linear", inputs=inputs, rate=0.3),
+    ]
+
+
+def _fourier(
+    name: str, inputs: Dense, *, bandwidth: float, forgetting: float, seed: int, num_features: int
+) -> FourierLeastSquares:
+    return FourierLeastSquares(
+        name=name, inputs=inputs, bandwidth=bandwidth, forgetting=forgetting, seed=seed, num_features=num_features
+    )

@@ -15,9 +15,11 @@ from river import datasets
 
 from daemon.learning.batch import Batch
 from daemon.learning.features.table import TableFeatures
+from daemon.learning.features.text import TextFeatures
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.mixture import Mixture
-from daemon.learning.tables import MAX_TOTAL, table_experts
+from daemon.learning.tables import MAX_TOTAL, SHARE_RATE, table_experts
+from daemon.learning.texts import text_experts
 from tests.contracts.expert_checks import CHECKS, Case, Pool, assert_same_state
 
 ELEC2 = Path(__file__).parents[2].parent / "shared" / "data" / "elec2.csv.gz"
@@ -52,7 +54,7 @@ def make_pool(*, label_history: bool = True, earlier_rows: bool = True) -> Pool:
 def make_mixture(*, label_history: bool = True, earlier_rows: bool = True, max_columns: int = 512) -> Mixture:
     features = TableFeatures(label_history=label_history, earlier_rows=earlier_rows, max_columns=max_columns)
     experts = table_experts(features, seed=0)
-    mixer = Mixer(num_experts=len(experts), max_total=MAX_TOTAL)
+    mixer = Mixer(num_experts=len(experts), max_total=MAX_TOTAL, share_rate=SHARE_RATE)
     return Mixture(extractors={"table": features}, experts=experts, mixer=mixer)
 
 
@@ -156,3 +158,39 @@ def test_elec2_is_far_above_repeating_the_last_label(*, label_history: bool, flo
         rows = list(islice(csv.DictReader(file), 1500))
     numbers = [({name: float(value) for name, value in row.items() if name != "up"}, row["up"]) for row in rows]
     assert accuracy(make_mixture(label_history=label_history), numbers) > floor
+
+
+def test_a_rare_label_without_a_cause_costs_no_more_than_knowing_how_often_it_comes() -> None:
+    """1 in 100, independent of the columns: the entropy is .056, and the pool, unlike most of its experts, comes near."""
+    random = np.random.default_rng(5)
+    target_B = (random.random(3000) < 0.01).astype(np.float64)
+    target_B[:2] = 0.0, 1.0
+    rows: list[Row] = [{"x": float(random.normal()), "item": f"item {int(random.integers(30))}"} for _ in target_B]
+    output_BC = make_mixture().learn(as_batch(rows), target_B, np.ones(3000))
+    p_B = output_BC[np.arange(3000), target_B.astype(int)]
+    share = target_B[2:].mean()
+    entropy = -(share * np.log(share) + (1 - share) * np.log(1 - share))
+    assert -np.log(p_B[2:]).mean() < 1.08 * entropy
+
+
+def test_labels_that_swap_are_relearned_within_hundreds_of_rows() -> None:
+    random = np.random.default_rng(6)
+    x_BN = random.random((2000, 2))
+    target_B = (x_BN[:, 1] > np.sin(3 * x_BN[:, 0]) / 1.2).astype(np.float64)
+    target_B[1000:] = 1.0 - target_B[1000:]
+    rows: list[Row] = [{"x": float(x), "y": float(y)} for x, y in x_BN]
+    model = make_mixture(label_history=False, earlier_rows=False)
+    output_BC = np.concatenate(
+        [
+            np.pad(model.learn(as_batch(rows[:1]), target_B[:1], np.ones(1)), ((0, 0), (0, 1))),
+            model.learn(as_batch(rows[1:]), target_B[1:], np.ones(1999)),
+        ]
+    )
+    correct_B = output_BC.argmax(axis=1) == target_B
+    assert correct_B[800:1000].mean() > 0.95
+    assert correct_B[1200:1400].mean() > 0.92
+
+
+def test_no_name_is_also_that_of_an_expert_on_texts() -> None:
+    names = [expert.name for expert in make_pool()[1] + text_experts(TextFeatures(encoder=None))]
+    assert len(set(names)) == len(names)

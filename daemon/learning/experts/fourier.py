@@ -30,7 +30,7 @@ class FourierLeastSquares(Expert):
         bandwidth: float,
         forgetting: float,
         seed: int,
-        num_features: int = 300,
+        num_features: int,
         ridge: float = 0.1,
     ) -> None:
         self.name = name

@@ -147,11 +147,17 @@ def _learn(
     """One step of recursive least squares; its rank-one update of the inverse joins the pending ones."""
     num_features = len(phi_F)
     gain_F = np.zeros(num_features)
-    for f in range(num_features):  # symmetric: a row serves as a column, and the loop inside runs along memory
+    whole = num_features // 4 * 4
+    for f in range(0, whole, 4):  # symmetric: a row serves as a column, and the loop inside runs along memory
+        v0, v1, v2, v3 = phi_F[f], phi_F[f + 1], phi_F[f + 2], phi_F[f + 3]
+        for g in range(num_features):
+            gain_F[g] += (v0 * inverse_FF[f, g] + v1 * inverse_FF[f + 1, g]) + (
+                v2 * inverse_FF[f + 2, g] + v3 * inverse_FF[f + 3, g]
+            )
+    for f in range(whole, num_features):
         value = phi_F[f]
-        if value != 0.0:
-            for g in range(num_features):
-                gain_F[g] += value * inverse_FF[f, g]
+        for g in range(num_features):
+            gain_F[g] += value * inverse_FF[f, g]
     for b in range(num_pending):
         value = _dot(pending_BF[b], phi_F)
         for f in range(num_features):

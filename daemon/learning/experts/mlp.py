@@ -14,9 +14,13 @@ from daemon.state import State
 class MLP(Expert):
     """p = softmax of a `Perceptron`'s outputs, one a class, that of the spare class among them."""
 
-    def __init__(self, *, name: str, inputs: Dense, seed: int, rate: float = 3e-3, steps: int = 2) -> None:
+    def __init__(
+        self, *, name: str, inputs: Dense, seed: int, rate: float, steps: int, num_replayed: int = 16, memory: int = 2000
+    ) -> None:
         self.name = name
-        self._perceptron = Perceptron(inputs=inputs, seed=seed, classifies=True, rate=rate, steps=steps)
+        self._perceptron = Perceptron(
+            inputs=inputs, seed=seed, classifies=True, rate=rate, steps=steps, num_replayed=num_replayed, memory=memory
+        )
 
     def predict(self) -> NDArray[np.float64]:
         return softmax(self._perceptron.predict())

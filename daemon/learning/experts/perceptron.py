@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 
 HIDDEN = 64
 BETA_1, BETA_2, EPSILON, DECAY = 0.9, 0.999, 1e-8, 0.01
+# Moments below are 0: those of a unit that died would decay to denormal numbers, on which processors are slow.
+TINY = 1e-30
 # Where the second layer, its bias and the output layer start in the vector of parameters.
 SECOND, SECOND_BIAS, OUTPUT = HIDDEN, HIDDEN + HIDDEN * HIDDEN, 2 * HIDDEN + HIDDEN * HIDDEN
 
@@ -237,10 +239,22 @@ def _predict(theta_P: Weights, num_outputs: int, value_D: Weights) -> Floats:
 
 
 @compiled
+def _to_probabilities(score_K: Floats) -> None:
+    """Scores become their softmax, none below 1e-12 of the largest."""
+    top = score_K.max()
+    total = 0.0
+    for k in range(len(score_K)):
+        score_K[k] = max(np.exp(score_K[k] - top), 1e-12)
+        total += score_K[k]
+    for k in range(len(score_K)):
+        score_K[k] /= total
+
+
+@compiled
 def softmax(score_K: Floats) -> Floats:
     """Probabilities from scores, none below 1e-12 of the largest."""
-    p_K: Floats = np.maximum(np.exp(score_K - score_K.max()), 1e-12)
-    p_K /= p_K.sum()
+    p_K = score_K.copy()
+    _to_probabilities(p_K)
     return p_K
 
 
@@ -285,7 +299,7 @@ def _step(
     _forward(theta_P, num_outputs, input_BD, first_BJ, second_BJ, error_BK)
     for b in range(num_rows):
         if classifies:
-            error_BK[b] = softmax(error_BK[b])
+            _to_probabilities(error_BK[b])
             error_BK[b, int(target_M[pick_B[b]])] -= 1.0
         else:
             error_BK[b, 0] = min(error_limit, max(-error_limit, error_BK[b, 0] - target_M[pick_B[b]]))
@@ -336,9 +350,13 @@ def _adamw(theta_P: Weights, moment_P: Weights, square_P: Weights, gradient_P: W
     corrected_rate = np.float32(rate / (1.0 - BETA_1**step))
     correction = np.float32(1.0 / (1.0 - BETA_2**step))
     keep = np.float32(1.0 - rate * DECAY)
-    epsilon = np.float32(EPSILON)
+    epsilon, tiny = np.float32(EPSILON), np.float32(TINY)
     for p in range(len(theta_P)):
         gradient = gradient_P[p]
-        moment_P[p] = beta_1 * moment_P[p] + (one - beta_1) * gradient
-        square_P[p] = beta_2 * square_P[p] + (one - beta_2) * (gradient * gradient)
-        theta_P[p] = keep * theta_P[p] - corrected_rate * moment_P[p] / (np.sqrt(square_P[p] * correction) + epsilon)
+        moment = beta_1 * moment_P[p] + (one - beta_1) * gradient
+        square = beta_2 * square_P[p] + (one - beta_2) * (gradient * gradient)
+        moment = moment if abs(moment) > tiny else np.float32(0.0)
+        square = square if square > tiny else np.float32(0.0)
+        moment_P[p] = moment
+        square_P[p] = square
+        theta_P[p] = keep * theta_P[p] - corrected_rate * moment / (np.sqrt(square * correction) + epsilon)

@@ -12,6 +12,8 @@ from daemon.state import State
 class DecayedPrior(Expert):
     """Counts of the labels, halved every `half_life` rows; each class and the spare start from `pseudo_count`.
 
+    An infinite `half_life` forgets nothing.
+
     >>> prior = DecayedPrior(half_life=1.0, pseudo_count=1.0)
     >>> for target in (0, 1, 1):
     ...     if target == len(prior.predict()) - 1:

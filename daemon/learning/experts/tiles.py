@@ -12,8 +12,8 @@ from daemon.state import State
 
 Weights = NDArray[np.float32]
 
-# AdaGrad's start: what a weight's first step is divided by, so that a token seen once does not rule.
-START = 1e-3
+# The two planes of a cell.
+WEIGHT, SQUARE = 0, 1
 # A class more than so many has its memory from the rows of the table: it is folded in half as classes double.
 CLASSES_AT_FULL_SIZE = 8
 
@@ -21,83 +21,87 @@ CLASSES_AT_FULL_SIZE = 8
 class Tiles(Expert):
     """p = softmax(Σ_t W[t] + b) over the tokens t of the current row; tokens share `2 ** bits` rows of weights by hash.
 
-    Each weight steps by `rate` · g / √(Σg²) (AdaGrad). A pool that knows more than 8 classes halves the rows of the table
-    with each doubling of the classes, rows that fall together being averaged, so that the memory stays at `2 ** bits` · 64
-    bytes for weights and accumulators together.
+    Each weight steps by `rate` · g / √(`start` + Σg²) (AdaGrad); a small start lets a token seen once count for much. A pool
+    that knows more than 8 classes halves the rows of the table with each doubling of the classes, rows that fall together
+    being averaged, so that the memory stays at `2 ** bits` · 64 bytes for weights and accumulators together.
 
     After Duchi, Hazan and Singer 2011; tile coding after Albus 1975.
     """
 
-    def __init__(self, *, name: str, tokens: Tokens, rate: float, bits: int = 18) -> None:
+    def __init__(self, *, name: str, tokens: Tokens, rate: float, start: float = 1e-3, bits: int = 18) -> None:
         self.name = name
         self._tokens = tokens
         self._rate = rate
+        self._start = start
         self._num_known = 1
-        self._weight_RK: Weights = np.zeros((2**bits, 4), dtype=np.float32)
-        self._square_RK: Weights = np.full((2**bits, 4), START, dtype=np.float32)
-        self._bias_K: Weights = np.zeros(4, dtype=np.float32)
-        self._bias_square_K: Weights = np.full(4, START, dtype=np.float32)
+        # A weight and its accumulator lie together: learning finds in the cache what predicting read.
+        self._cell_RPK: Weights = self._fresh(2**bits, 4)
+        self._bias_PK: Weights = self._fresh(1, 4)[0]
         self._p_K: NDArray[np.float64] = np.ones(1)
 
+    def _fresh(self, num_rows: int, num_classes: int) -> Weights:
+        """(R, 2, K) weights and accumulators where nothing was learned."""
+        cell_RPK = np.zeros((num_rows, 2, num_classes), dtype=np.float32)
+        cell_RPK[:, SQUARE] = self._start
+        return cell_RPK
+
     def predict(self) -> NDArray[np.float64]:
-        self._p_K = _predict(self._tokens.hashes_T, self._weight_RK, self._bias_K, self._num_known)
+        self._p_K = _predict(self._tokens.hashes_T, self._cell_RPK, self._bias_PK, self._num_known)
         return self._p_K
 
     def learn(self, target: float, weight: float) -> None:
         if weight == 0.0:
             return
-        _learn(
-            self._tokens.hashes_T, self._weight_RK, self._square_RK, self._bias_K, self._bias_square_K,
-            self._p_K, int(target), self._rate, weight,
-        )  # fmt: skip
+        _learn(self._tokens.hashes_T, self._cell_RPK, self._bias_PK, self._p_K, int(target), self._rate, weight)
 
     def grow(self) -> None:
         spare = self._num_known - 1
-        if self._num_known == self._weight_RK.shape[1]:
+        if self._num_known == self._cell_RPK.shape[2]:
             self._double()
-        for array in (self._weight_RK, self._square_RK, self._bias_K, self._bias_square_K):
+        for array in (self._cell_RPK, self._bias_PK):
             array[..., spare + 1] = array[..., spare]
         self._num_known += 1
         self._p_K = np.append(self._p_K, self._p_K[-1]) / (1.0 + self._p_K[-1])
 
     def _double(self) -> None:
         """Room for twice the classes, in half the rows where the table is at its full size."""
-        if self._weight_RK.shape[1] >= CLASSES_AT_FULL_SIZE:
-            half = len(self._weight_RK) // 2
-            self._weight_RK = (self._weight_RK[:half] + self._weight_RK[half:]) * np.float32(0.5)
-            self._square_RK = (self._square_RK[:half] + self._square_RK[half:]) * np.float32(0.5)
-        self._weight_RK = np.concatenate([self._weight_RK, np.zeros_like(self._weight_RK)], axis=1)
-        self._square_RK = np.concatenate([self._square_RK, np.full_like(self._square_RK, START)], axis=1)
-        self._bias_K = np.concatenate([self._bias_K, np.zeros_like(self._bias_K)])
-        self._bias_square_K = np.concatenate([self._bias_square_K, np.full_like(self._bias_square_K, START)])
+        num_classes = self._cell_RPK.shape[2]
+        if num_classes >= CLASSES_AT_FULL_SIZE:
+            half = len(self._cell_RPK) // 2
+            self._cell_RPK = (self._cell_RPK[:half] + self._cell_RPK[half:]) * np.float32(0.5)
+        self._cell_RPK = np.concatenate([self._cell_RPK, self._fresh(len(self._cell_RPK), num_classes)], axis=2)
+        self._bias_PK = np.concatenate([self._bias_PK, self._fresh(1, num_classes)[0]], axis=1)
 
     def state_dict(self) -> State:
-        return self.weights() | {"square": self._square_RK.copy(), "bias_square": self._bias_square_K.copy()}
+        return self.weights() | {"square": self._cell_RPK[:, SQUARE].copy(), "bias_square": self._bias_PK[SQUARE].copy()}
 
     def load_state_dict(self, state: State) -> None:
         self.load_weights(state)
-        self._square_RK = np.array(state["square"], dtype=np.float32)
-        self._bias_square_K = np.array(state["bias_square"], dtype=np.float32)
+        self._cell_RPK[:, SQUARE] = state["square"]
+        self._bias_PK[SQUARE] = state["bias_square"]
 
     def weights(self) -> State:
-        return {"num_known": self._num_known, "weight": self._weight_RK.copy(), "bias": self._bias_K.copy()}
+        weight_RK, bias_K = self._cell_RPK[:, WEIGHT], self._bias_PK[WEIGHT]
+        return {"num_known": self._num_known, "weight": weight_RK.copy(), "bias": bias_K.copy()}
 
     def load_weights(self, state: State) -> None:
         self._num_known = int(state["num_known"])
-        self._weight_RK = np.array(state["weight"], dtype=np.float32)
-        self._bias_K = np.array(state["bias"], dtype=np.float32)
+        num_rows, num_classes = state["weight"].shape
+        self._cell_RPK, self._bias_PK = self._fresh(num_rows, num_classes), self._fresh(1, num_classes)[0]
+        self._cell_RPK[:, WEIGHT] = state["weight"]
+        self._bias_PK[WEIGHT] = state["bias"]
 
 
 @compiled
-def _predict(token_T: NDArray[np.uint64], weight_RK: Weights, bias_K: Weights, num_known: int) -> NDArray[np.float64]:
-    mask = np.uint64(len(weight_RK) - 1)
+def _predict(token_T: NDArray[np.uint64], cell_RPK: Weights, bias_PK: Weights, num_known: int) -> NDArray[np.float64]:
+    mask = np.uint64(len(cell_RPK) - 1)
     p_K = np.zeros(num_known)
     for k in range(num_known):
-        p_K[k] = bias_K[k]
+        p_K[k] = bias_PK[WEIGHT, k]
     for t in range(len(token_T)):
         row = token_T[t] & mask
         for k in range(num_known):
-            p_K[k] += weight_RK[row, k]
+            p_K[k] += cell_RPK[row, WEIGHT, k]
     top = p_K.max()
     total = 0.0
     for k in range(num_known):
@@ -111,17 +115,15 @@ def _predict(token_T: NDArray[np.uint64], weight_RK: Weights, bias_K: Weights, n
 @compiled
 def _learn(
     token_T: NDArray[np.uint64],
-    weight_RK: Weights,
-    square_RK: Weights,
-    bias_K: Weights,
-    bias_square_K: Weights,
+    cell_RPK: Weights,
+    bias_PK: Weights,
     p_K: NDArray[np.float64],
     target: int,
     rate: float,
     weight: float,
 ) -> None:
     num_known = len(p_K)
-    mask = np.uint64(len(weight_RK) - 1)
+    mask = np.uint64(len(cell_RPK) - 1)
     gradient_K = p_K.astype(np.float32)
     gradient_K[target] -= np.float32(1.0)
     step_K = gradient_K * np.float32(rate * weight)
@@ -129,9 +131,9 @@ def _learn(
     for t in range(len(token_T)):
         row = token_T[t] & mask
         for k in range(num_known):
-            square_RK[row, k] += square_K[k]
-            weight_RK[row, k] -= step_K[k] / np.sqrt(square_RK[row, k])
+            cell_RPK[row, SQUARE, k] += square_K[k]
+            cell_RPK[row, WEIGHT, k] -= step_K[k] / np.sqrt(cell_RPK[row, SQUARE, k])
     for k in range(num_known):
-        bias_square_K[k] += square_K[k]
+        bias_PK[SQUARE, k] += square_K[k]
         # A tenth of the rate: every row moves the bias.
-        bias_K[k] -= np.float32(0.1) * step_K[k] / np.sqrt(bias_square_K[k])
+        bias_PK[WEIGHT, k] -= np.float32(0.1) * step_K[k] / np.sqrt(bias_PK[SQUARE, k])

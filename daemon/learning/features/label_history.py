@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from daemon.learning.compiled import compiled
 from daemon.learning.features.inputs import Dense
 from daemon.state import State
+
+Floats = NDArray[np.float64]
 
 HALF_LIVES = (4.0, 32.0)
 DECAY_H = 0.5 ** (1.0 / np.array(HALF_LIVES))
@@ -33,13 +37,9 @@ class LabelHistory:
         self.share_CH = np.zeros((0, len(HALF_LIVES)))
         self._start_C = np.zeros(0, dtype=np.int64)
 
-    def encode(self, context_D: np.ndarray[tuple[int], np.dtype[np.float32]]) -> None:
+    def encode(self, context_D: NDArray[np.float32]) -> None:
         """Write the labels' inputs into those of the current row."""
-        for back, label in enumerate(self.last_L.tolist()):
-            if 0 <= label < len(self._start_C):
-                context_D[self._start_C[label] + back] = 1.0
-        for half_life in range(len(HALF_LIVES)):
-            context_D[self._start_C + (2 + half_life)] = self.share_CH[:, half_life]
+        _encode(self.last_L, self.share_CH, self._start_C, context_D)
 
     def learn(self, label: int, context: Dense) -> None:
         """Take a label in; a new one gets inputs at the end of `context`."""
@@ -49,10 +49,7 @@ class LabelHistory:
             self._start_C = np.append(self._start_C, context.width)
             self.share_CH = np.vstack([self.share_CH, np.zeros(len(HALF_LIVES))])
             context.widen(context.width + INPUTS_PER_LABEL)
-        self.last_L[1], self.last_L[0] = self.last_L[0], label
-        self.share_CH *= DECAY_H
-        if label < MAX_LABELS:
-            self.share_CH[label] += 1.0 - DECAY_H
+        _learn(label, self.last_L, self.share_CH)
 
     def state_dict(self) -> State:
         return {"last": self.last_L.copy(), "shares": self.share_CH.copy(), "starts": self._start_C.copy()}
@@ -61,3 +58,24 @@ class LabelHistory:
         self.last_L = np.array(state["last"], dtype=np.int64)
         self.share_CH = np.array(state["shares"], dtype=np.float64)
         self._start_C = np.array(state["starts"], dtype=np.int64)
+
+
+@compiled
+def _encode(last_L: NDArray[np.int64], share_CH: Floats, start_C: NDArray[np.int64], context_D: NDArray[np.float32]) -> None:
+    for back in range(len(last_L)):
+        if 0 <= last_L[back] < len(start_C):
+            context_D[start_C[last_L[back]] + back] = 1.0
+    for label in range(len(start_C)):
+        for h in range(share_CH.shape[1]):
+            context_D[start_C[label] + len(last_L) + h] = share_CH[label, h]
+
+
+@compiled
+def _learn(label: int, last_L: NDArray[np.int64], share_CH: Floats) -> None:
+    last_L[1], last_L[0] = last_L[0], label
+    for c in range(len(share_CH)):
+        for h in range(len(DECAY_H)):
+            share_CH[c, h] *= DECAY_H[h]
+    if label < len(share_CH):
+        for h in range(len(DECAY_H)):
+            share_CH[label, h] += 1.0 - DECAY_H[h]

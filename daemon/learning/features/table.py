@@ -74,6 +74,8 @@ class TableFeatures(Extractor):
         self.context_tiles = Tokens()
         self._rows: Batch = Batch((), ())
         self._row: Mapping[str, float | str] = {}
+        self._num_read = 0  # values of the current row whose columns are known
+        self._categorical: list[int] = []  # columns with a category in the current row
         self._names: list[str] = []
         self._index: dict[str, int] = {}
         self._category_slot: dict[int, int] = {}
@@ -133,19 +135,23 @@ class TableFeatures(Extractor):
     def _read_row(self) -> None:
         """The values of the current row by column; names not yet known are passed over."""
         self._kind_N[:] = kernels.MISSING
+        self._num_read = 0
+        self._categorical = []
         for name, value in self._row.items():
             column = self._index.get(name)
             if column is None:
                 continue
+            self._num_read += 1
             if isinstance(value, str):
                 self._kind_N[column] = kernels.CATEGORY
                 self._category_N[column] = hash_text(f"{name}\0{value}")
+                self._categorical.append(column)
             else:
                 self._kind_N[column] = kernels.NUMBER
                 self._value_N[column] = min(LARGEST, max(-LARGEST, value)) + 0.0  # + 0.0: -0 and 0 are one value
 
     def _encode_categories(self) -> None:
-        for column in np.flatnonzero(self._kind_N == kernels.CATEGORY):
+        for column in self._categorical:
             category = int(self._category_N[column])
             slot = self._category_slot.get(category, -1)
             if slot >= 0:
@@ -185,21 +191,17 @@ class TableFeatures(Extractor):
 
     def _discover(self) -> None:
         """Take in new columns, and inputs that the current row is the first to need."""
-        new = [name for name in self._row if name not in self._index][: self._max_columns - len(self._names)]
-        if new:
+        if self._num_read < len(self._row) and len(self._names) < self._max_columns:
+            new = [name for name in self._row if name not in self._index][: self._max_columns - len(self._names)]
             for name in new:
                 self._index[name] = len(self._names)
                 self._names.append(name)
             self._grow(len(new))
             self._read_row()
-        for column in np.flatnonzero(self._slot_NS[np.arange(len(self._names)), self._kind_slot()] < 0):
-            self._widen(int(column))
-        for column in np.flatnonzero(self._kind_N == kernels.CATEGORY):
-            self._add_category(int(column), int(self._category_N[column]))
-
-    def _kind_slot(self) -> NDArray[np.int64]:
-        """Which place of `_slot_NS` each column of the current row needs."""
-        return np.array([1, 0, 3], dtype=np.int64)[self._kind_N]
+        while (column := kernels.column_without_inputs(self._kind_N, self._slot_NS)) >= 0:
+            self._widen(column)
+        for column in self._categorical:
+            self._add_category(column, int(self._category_N[column]))
 
     def _grow(self, num_new: int) -> None:
         kept = {name: getattr(self, name) for name in ARRAYS}

@@ -122,6 +122,15 @@ def measure_row(
 
 
 @compiled
+def column_without_inputs(kind_N: Ints, slot_NS: Ints) -> int:
+    """The first column that has no inputs for the kind of its current value; -1 where all have. Categories get theirs apart."""
+    for n in range(len(kind_N)):
+        if (kind_N[n] == NUMBER and slot_NS[n, 0] < 0) or (kind_N[n] == MISSING and slot_NS[n, 1] < 0):
+            return n
+    return -1
+
+
+@compiled
 def learn_row(
     value_N: Floats, kind_N: Ints, stats_NS: Floats, ring_NW: Floats, sorted_NW: Floats, size_N: Ints, next_N: Ints
 ) -> None:
@@ -142,10 +151,10 @@ def learn_row(
         _learn_changes(value, stats_NS[n])
         _learn_moments(value, stats_NS[n])
         if size_N[n] == window:
-            _remove(ring_NW[n, next_N[n]], sorted_NW[n], window)
-            size_N[n] -= 1
-        _insert(value, sorted_NW[n], size_N[n])
-        size_N[n] += 1
+            _replace(ring_NW[n, next_N[n]], value, sorted_NW[n])
+        else:
+            _insert(value, sorted_NW[n], size_N[n])
+            size_N[n] += 1
         ring_NW[n, next_N[n]] = value
         next_N[n] = (next_N[n] + 1) % window
 
@@ -181,10 +190,16 @@ def _learn_moments(value: float, stats_S: Floats) -> None:
 
 
 @compiled
-def _remove(value: float, sorted_W: Floats, size: int) -> None:
-    place = _num_below(value, sorted_W, size)
-    for i in range(place, size - 1):
-        sorted_W[i] = sorted_W[i + 1]
+def _replace(old: float, new: float, sorted_W: Floats) -> None:
+    """Take one value out and another in: only what lies between them moves."""
+    place = _num_below(old, sorted_W, len(sorted_W))
+    while place + 1 < len(sorted_W) and sorted_W[place + 1] < new:
+        sorted_W[place] = sorted_W[place + 1]
+        place += 1
+    while place > 0 and sorted_W[place - 1] > new:
+        sorted_W[place] = sorted_W[place - 1]
+        place -= 1
+    sorted_W[place] = new
 
 
 @compiled

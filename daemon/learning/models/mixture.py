@@ -80,7 +80,10 @@ class Mixture(Pool):
 
     def say(self, row: int) -> Floats:
         self._encode(row)
-        return np.array([expert.predict() for expert in self._experts])
+        p_EK = np.empty((len(self._experts), self.num_classes + 1))
+        for e, expert in enumerate(self._experts):
+            p_EK[e] = expert.predict()
+        return p_EK
 
     def answers(self, said: Floats) -> tuple[Floats, ...]:
         if said.shape[1] == 1:
