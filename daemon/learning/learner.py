@@ -22,7 +22,7 @@ class Scored:
 
     `labels` are those known after the micro-batch, by class index (empty for regression). `target_B` holds class indices
     or numbers; NaN is a label that no weighted row has taught yet. `output` is (B, C) probabilities, C = len(labels), with
-    0 where a class was not known when its row was predicted; or (B,) numbers.
+    0 where a class was not known when its row was predicted; or (B,) numbers. `weight_B` is what the rows were learned with.
     """
 
     labels: tuple[str, ...]
@@ -42,19 +42,27 @@ class Learner:
         """`examples`, cut where the model steps, so that reactions apply from a step that no other cut would move."""
         if not examples:
             return []
-        weight_B = np.array([example.weight for example in examples], np.float64)
-        return [examples[piece] for piece in self.model.pieces(weight_B)]
+        return [examples[piece] for piece in self.model.pieces(self._weights(examples))]
 
     def learn(self, examples: Sequence[Example]) -> Scored:
         """Predict each example, then learn it. Raises `ValueError` where `task.admits` refuses a target."""
-        weight_B = np.array([example.weight for example in examples], np.float64)
+        weight_B = self._weights(examples)
         target_B = self.task.encode([example.target for example in examples], weight_B)
         output = self.model.learn(inputs(examples), target_B, weight_B)
         return Scored(self.task.labels, target_B, output, weight_B)
 
+    def _weights(self, examples: Sequence[Example]) -> Floats:
+        """(B,) the weights that the rows are learned with."""
+        weight_B = np.array([example.weight for example in examples], np.float64)
+        return self.task.weigh([example.target for example in examples], weight_B)
+
     def predict(self, batch: Batch) -> Floats:
         """(B, C) or (B,) without learning."""
         return self.model.predict(batch)
+
+    def predict_balanced(self, batch: Batch) -> Floats:
+        """(B, C) as if all classes were equally frequent, without learning."""
+        return self.model.predict_balanced(batch)
 
     def rewarm(self) -> None:
         """React to a drift from the next step on."""

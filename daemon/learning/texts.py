@@ -15,15 +15,16 @@ from daemon.learning.features.text import TextFeatures
 MAX_TOTAL = 1.2
 
 
-def text_experts(features: TextFeatures) -> list[Expert]:
-    """Experts on hashed words and bytes, and, where `features` has an encoder, on its embeddings."""
+def text_experts(features: TextFeatures, *, label_history: bool = True) -> list[Expert]:
+    """Experts on hashed words and bytes, where `features` has an encoder on its embeddings, and, with `label_history`, on the
+    labels of earlier rows."""
     lda = StreamingLDA(text=features) if features.width else None
     # The softmaxes read the LDA's prediction, so it stands before them.
-    embedded: list[Expert] = [lda, NearestNeighbours(text=features)] if lda else []
-    return [
-        *embedded,
-        *SoftmaxBank(text=features, lda=lda).experts(),
-        NaiveBayes(text=features),
-        MarkovLabel(decay=0.995, pseudo_count=0.5, diagonal=0.5),
-        DecayedPrior(half_life=32.0, pseudo_count=0.5),
-    ]
+    experts: list[Expert] = [lda, NearestNeighbours(text=features)] if lda else []
+    experts += [*SoftmaxBank(text=features, lda=lda).experts(), NaiveBayes(text=features)]
+    if label_history:
+        experts += [
+            MarkovLabel(decay=0.995, pseudo_count=0.5, diagonal=0.5),
+            DecayedPrior(half_life=32.0, pseudo_count=0.5),
+        ]
+    return experts

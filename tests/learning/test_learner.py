@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from daemon.learning.learner import Learner, inputs
 from daemon.learning.tasks.classification import Classification
 from streams.record import Example
+from tests.contracts.expert_checks import assert_same_state
 from tests.learning.test_transformer_snapshot import EXAMPLES, QUESTIONS, transformer
+from tests.learning.texts import text_mixture
 from tests.learning.tiny import tiny_bert
 
 pytestmark = pytest.mark.usefixtures("deterministic")
@@ -40,6 +43,23 @@ def test_a_row_of_weight_zero_teaches_no_label(encoder: Path) -> None:
     assert scored.labels == told.task.labels == ("ham", "spam")
     assert told.state_dict()["labels"] == spared.state_dict()["labels"]
     np.testing.assert_allclose(scored.output[3], [0.5, 0.5], atol=1e-6)
+
+
+def test_a_class_weight_is_worth_as_much_on_the_examples() -> None:
+    by_class = Learner(task=Classification(max_labels=2, class_weights={"spam": 2.0}), model=text_mixture(with_encoder=False))
+    by_row = Learner(task=Classification(max_labels=2), model=text_mixture(with_encoder=False))
+    weighted = [replace(example, weight=2.0 if example.target == "spam" else 1.0) for example in EXAMPLES[:20]]
+    one, other = by_class.learn(EXAMPLES[:20]), by_row.learn(weighted)
+    assert one.weight_B.tolist() == other.weight_B.tolist()
+    assert one.output.tobytes() == other.output.tobytes()
+    assert_same_state(by_class.state_dict(), by_row.state_dict())
+
+
+def test_the_balanced_answer_comes_from_the_model() -> None:
+    learner = Learner(task=Classification(max_labels=2), model=text_mixture(with_encoder=False))
+    learner.learn(EXAMPLES[:20])
+    assert learner.predict_balanced(QUESTIONS).tobytes() == learner.model.predict_balanced(QUESTIONS).tobytes()
+    assert learner.predict_balanced(QUESTIONS).tobytes() != learner.predict(QUESTIONS).tobytes()
 
 
 def test_reload_goes_on_with_labels_and_weights(encoder: Path) -> None:

@@ -51,6 +51,20 @@ def test_a_row_of_weight_zero_teaches_no_label() -> None:
     assert task.labels == ("a", "b")
 
 
+def test_class_weights_multiply_those_of_the_examples() -> None:
+    task = Classification(max_labels=3, class_weights={"spam": 2.0, "junk": 0.0})
+    weights = np.array([0.5, 0.5, 1.0, 0.0])
+    assert task.weigh(["spam", "ham", "junk", "spam"], weights).tolist() == [1.0, 0.5, 0.0, 0.0]
+    assert Classification(max_labels=3).weigh(["spam"], weights[:1]).tolist() == [0.5]
+    assert Regression().weigh([1.0], weights[:1]).tolist() == [0.5]
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
+def test_a_class_weight_that_is_no_weight_is_refused(weight: float) -> None:
+    with pytest.raises(ValueError, match="the class weight of 'spam' is"):
+        Classification(max_labels=3, class_weights={"spam": weight})
+
+
 def test_saved_labels_go_on() -> None:
     first, second = Classification(max_labels=5), Classification(max_labels=5)
     first.encode(["x", "y"], np.ones(2))

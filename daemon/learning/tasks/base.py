@@ -26,6 +26,10 @@ class Task(ABC):
     def admits(self, targets: Sequence[Target]) -> list[bool]:
         """Whether each target may be learned, given that those before it are. Changes nothing."""
 
+    def weigh(self, targets: Sequence[Target], weight_B: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(B,) the weights that rows are learned with, from those of their examples."""
+        return weight_B
+
     @abstractmethod
     def encode(self, targets: Sequence[Target], weight_B: NDArray[np.float64]) -> NDArray[np.float64]:
         """(B,) class indices or numbers; learns labels that are new. Raises `ValueError` where a target is not admitted.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,8 @@ class Classification(Task):
     """Labels get their class index in the order of first appearance.
 
     `max_labels` bounds how many are learned. `labels` fixes the set: no other label is admitted (a label of the set is
-    still known to the model only once it has appeared). An empty `labels` lets the set grow.
+    still known to the model only once it has appeared). An empty `labels` lets the set grow. `class_weights` multiplies the
+    weights of a label's examples; labels that it leaves out have 1.
 
     >>> task = Classification(max_labels=2)
     >>> task.encode(["ham", "spam", "ham"], np.ones(3)).tolist(), task.labels
@@ -25,15 +28,23 @@ class Classification(Task):
     [1.0, nan]
     >>> task.admits(["spam", "eggs"])
     [True, False]
+    >>> Classification(max_labels=2, class_weights={"spam": 3.0}).weigh(["ham", "spam"], np.array([1.0, 0.5])).tolist()
+    [1.0, 1.5]
     >>> task.decode(np.array([[0.25, 0.75]]))
     [{'label': 'spam', 'scores': {'ham': 0.25, 'spam': 0.75}}]
     """
 
     name = "classification"
 
-    def __init__(self, *, max_labels: int, labels: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, max_labels: int, labels: Sequence[str] = (), class_weights: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
         if max_labels < 1:
             raise ValueError(f"max_labels is {max_labels}; it must be at least 1")
+        for label, weight in class_weights.items():
+            if not (math.isfinite(weight) and weight >= 0.0):
+                raise ValueError(f"the class weight of {label!r} is {weight}; it must be a finite number of at least 0")
+        self._class_weights = dict(class_weights)
         self._max_labels = max_labels
         self._fixed = frozenset(labels)
         self._index: dict[str, int] = {}
@@ -51,6 +62,13 @@ class Classification(Task):
                 known.add(str(target))
             admitted.append(ok)
         return admitted
+
+    def weigh(self, targets: Sequence[Target], weight_B: NDArray[np.float64]) -> NDArray[np.float64]:
+        if not self._class_weights:
+            return weight_B
+        factor_B = np.array([self._class_weights.get(str(target), 1.0) for target in targets])
+        weighed_B: NDArray[np.float64] = weight_B * factor_B
+        return weighed_B
 
     def encode(self, targets: Sequence[Target], weight_B: NDArray[np.float64]) -> NDArray[np.float64]:
         target_B = np.empty(len(targets), np.float64)
