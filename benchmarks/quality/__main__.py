@@ -31,8 +31,9 @@ def main() -> None:
     for case in CASES:
         if chosen.cases and case.name not in chosen.cases:
             continue
-        collected = results.load(json_path)
-        collected[case.name] = _run(case, collected.get(case.name, {}), chosen)
+        result = _run(case, results.load(json_path).get(case.name, {}), chosen)
+        # Read again: another case may have been run beside this one meanwhile.
+        collected = results.load(json_path) | {case.name: result}
         results.save(json_path, collected)
         (chosen.docs / "quality.md").write_text(render(CASES, collected), encoding="utf-8")
 
@@ -82,6 +83,8 @@ def _run_learnd(case: Case, file: Path, target_N: Floats, index: Mapping[str, in
     result: dict[str, Any] = {
         "baselines": {name: figures(target_N, answers, task=case.task) for name, answers in baselines.items()}
     }
+    # Before the run: the tree may move on while it takes its time.
+    stamp = results.stamp()
     try:
         run = backtest(case, file, index=index)
     except NotAvailableError as reason:
@@ -94,7 +97,7 @@ def _run_learnd(case: Case, file: Path, target_N: Floats, index: Mapping[str, in
     if case.evaluate:
         learnd["balanced_accuracy"] = balanced_accuracy(run.report)
     told = {key: run.report[key] for key in ("encoder", "examples_per_s", "state_sha256")}
-    return {**result, "learnd": learnd, "command": run.command, **told, **results.stamp()}
+    return {**result, "learnd": learnd, "command": run.command, **told, **stamp}
 
 
 def _run_one_peer(name: str, case: Case, file: Path, target_N: Floats, curves: Path, python: Path) -> dict[str, dict[str, Any]]:

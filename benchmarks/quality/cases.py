@@ -170,7 +170,11 @@ CASES: Final = (
     Case(
         "burst",
         "bananas",
-        (Goal("probe_fall", 0.01, None, lower=True), Goal("published_after", 1, None)),
+        (
+            Goal("probe_fall", 0.01, None, lower=True),
+            Goal("published_after", 1, None),
+            Goal("clean_rows_to_publish", None, None),
+        ),
         (),
         burst=True,
         note="500 flipped labels, 200 rows of 1e30, 500 clean rows: what the served accuracy on a clean probe falls by",

@@ -120,7 +120,7 @@ def _number(value: float | int | None, figure: str) -> str:
     """Four digits behind the point for shares, three digits in all for larger numbers; counts whole."""
     if value is None:
         return "–"
-    if figure in ("errors", "false_alarms", "missed_drifts", "published_after"):
+    if figure in ("errors", "false_alarms", "missed_drifts", "published_after", "clean_rows_to_publish"):
         return f"{value:,.0f}"
     if figure == "drift_delay":
         return f"{value:.0f}"

@@ -29,13 +29,14 @@ def main() -> None:
         if chosen.duels and duel.name not in chosen.duels:
             continue
         logger.info("%s", duel.name)
-        collected = results.load(path)
         try:
-            collected[duel.name] = fight(duel, chosen) | results.stamp()
+            result = fight(duel, chosen)
         except (RuntimeError, OSError, streams.MissingError) as error:
             logger.warning("%s is left out: %s", duel.name, error)
-            if "ours" not in collected.get(duel.name, {}):
-                collected[duel.name] = {"not_run": str(error), **results.stamp()}
+            result = {"not_run": str(error)}
+        collected = results.load(path)
+        if "ours" in result or "ours" not in collected.get(duel.name, {}):
+            collected[duel.name] = result | results.stamp()
         results.save(path, collected)
         (chosen.docs / "speed.md").write_text(render(DUELS, collected), encoding="utf-8")
 

@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 # What one pass measured: seconds, rows, and accuracy or another figure that stands beside the speed.
 Measured = dict[str, Any]
@@ -31,9 +32,10 @@ class Worker:
 
     name: str
     process: subprocess.Popen[str]
+    errors: IO[str]
 
     def run(self) -> Measured:
-        """One pass. Raises `RuntimeError` where the worker left; why is on its standard error."""
+        """One pass. Raises `RuntimeError` where the worker left, with the last thing that it said."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
@@ -44,7 +46,10 @@ class Worker:
         else:
             line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.name} ended with {self.process.wait()}; what it said stands above")
+            self.process.wait()
+            self.errors.seek(0)
+            last = self.errors.read().strip().rpartition("\n")[2].strip()
+            raise RuntimeError(f"{self.name} ended with {self.process.returncode}: {last}")
         measured: Measured = json.loads(line)
         return measured
 
@@ -52,8 +57,17 @@ class Worker:
 @contextmanager
 def started(name: str, command: Sequence[str], *, folder: Path) -> Iterator[Worker]:
     """A worker process; ended by closing its standard input."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder, env={**os.environ, **ONE_THREAD}
-    )
-    with process:
-        yield Worker(name, process)
+    environment = {**os.environ, **ONE_THREAD}
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=folder,
+            env=environment,
+        ) as process,
+    ):
+        yield Worker(name, process, errors)

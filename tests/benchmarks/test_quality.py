@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.quality import peers, results, streams
 from benchmarks.quality.baselines import baseline_answers
-from benchmarks.quality.burst import EXTREME, FLIPPED, LENGTH, PROBE, burst
+from benchmarks.quality.burst import AFTER, EXTREME, FLIPPED, LENGTH, PROBE, burst
 from benchmarks.quality.cases import CASES, Beside, Case, Goal
 from benchmarks.quality.learnd import backtest
 from benchmarks.quality.peers.base import Peer, Row, run
@@ -144,12 +144,14 @@ def _peer(accuracy: float) -> dict[str, Any]:
 
 
 def test_a_burst_flips_labels_then_features_and_probes_what_it_never_learns() -> None:
-    rows = [{"features": {"x": float(i)}, "label": "ab"[i % 2]} for i in range(LENGTH + PROBE + 300)]
+    rows = [{"features": {"x": float(i)}, "label": "ab"[i % 2]} for i in range(300 + LENGTH + AFTER + PROBE)]
     found = burst(rows)
-    assert [len(found.before), *map(len, found.phases.values()), len(found.probe)] == [300, 500, 200, 500, 1_000]
+    lengths = [len(found.before), *map(len, found.phases.values()), len(found.after), len(found.probe)]
+    assert lengths == [300, 500, 200, 500, 1_000, 1_000]
     assert found.phases["flipped"][0] == {"features": {"x": 300.0}, "label": "b"}
     assert found.phases["extreme"][0] == {"features": {"x": 1e30}, "label": "a"}
     assert found.phases["clean"][0] == rows[300 + FLIPPED + EXTREME]
+    assert found.after == rows[300 + LENGTH : -PROBE]
     assert found.probe == rows[-PROBE:]
 
 
