@@ -121,6 +121,10 @@ class KafkaSource(Source):
         return self._buffers.skipped()
 
     @property
+    def reachable(self) -> bool:
+        return not (self._reader and self._reader.in_outage)
+
+    @property
     def rebuilds(self) -> int:
         """How often the consumer was built anew because it stood still."""
         return self._reader.rebuilds if self._reader else 0

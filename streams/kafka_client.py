@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError, for_code
+from kafka.net.compat import KafkaNetClient
 
 from streams.errors import SourceError
 
@@ -78,21 +79,21 @@ class KafkaCluster:
     security: KafkaSecurity
 
     def consumer(self, *, timeout_ms: int = BOOTSTRAP_TIMEOUT_MS, **options: Any) -> KafkaConsumer:
-        with self._connecting():
-            consumer = KafkaConsumer(**self._options(timeout_ms), **options)
+        with self._connecting(timeout_ms) as connecting:
+            consumer = KafkaConsumer(**connecting, **options)
         _never_create_topics(consumer._cluster)
         return consumer
 
     def producer(self, *, timeout_ms: int = BOOTSTRAP_TIMEOUT_MS, **options: Any) -> KafkaProducer:
-        with self._connecting():
-            producer = KafkaProducer(**self._options(timeout_ms), **options)
+        with self._connecting(timeout_ms) as connecting:
+            producer = KafkaProducer(**connecting, **options)
         _never_create_topics(producer._metadata)
         return producer
 
     def topic(self, name: str, *, timeout_ms: int = BOOTSTRAP_TIMEOUT_MS) -> Topic:
         """Ask for a topic without creating it; raises `SourceError` where it is missing or may not be seen."""
-        with self._connecting():
-            admin = KafkaAdminClient(**self._options(timeout_ms), request_timeout_ms=timeout_ms)
+        with self._connecting(timeout_ms) as connecting:
+            admin = KafkaAdminClient(**connecting, request_timeout_ms=timeout_ms)
             try:
                 found = admin.describe_topics([name])[0]
             finally:
@@ -124,10 +125,11 @@ class KafkaCluster:
         }
 
     @contextmanager
-    def _connecting(self) -> Iterator[None]:
-        with _last_words() as heard:
+    def _connecting(self, timeout_ms: int) -> Iterator[dict[str, Any]]:
+        """Options of a client to be made inside the block."""
+        with _last_words() as heard, _closed_on_error() as kafka_client:
             try:
-                yield
+                yield {**self._options(timeout_ms), "kafka_client": kafka_client}
             except (KafkaError, OSError, ValueError) as error:
                 cause = f" ({_cause(heard)})" if heard else ""
                 if self.security.protocol.startswith("SASL") and "socket disconnected" in cause:
@@ -150,6 +152,26 @@ class MissingTopicError(SourceError):
 def _never_create_topics(cluster: Any) -> None:
     # The clients' own setting of this name has no effect in kafka-python 3.0: they pass it on to no metadata request.
     cluster.config["allow_auto_create_topics"] = False
+
+
+@contextmanager
+def _closed_on_error() -> Iterator[Callable[..., KafkaNetClient]]:
+    """What makes the network part of a client; closed where the client cannot be made.
+
+    A client whose constructor raises leaves behind a running thread, a selector and its sockets, and nobody can close it.
+    """
+    made: list[KafkaNetClient] = []
+
+    def make(**options: Any) -> KafkaNetClient:
+        made.append(KafkaNetClient(**options))
+        return made[-1]
+
+    try:
+        yield make
+    except BaseException:
+        for each in made:
+            each.close()
+        raise
 
 
 def _cause(heard: list[str]) -> str:

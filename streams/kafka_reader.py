@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,9 @@ from typing import Any, Literal
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import (
     CorruptRecordError,
+    KafkaConnectionError,
     KafkaError,
+    KafkaTimeoutError,
     LogTruncationError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
@@ -33,6 +36,9 @@ _ASK_TIMEOUT_MS = 5000
 _LOOK_UP_INTERVAL_S = 5.0
 # Nothing is read meanwhile, so a broker that comes back is not kept waiting long.
 _LOOK_UP_TIMEOUT_MS = 2000
+# kafka-python leaves the socket of a refused connection, about one a second, to the garbage collector, held by a cycle of
+# exceptions. A process that waits allocates little, so that the oldest generation might not be collected for hours.
+_COLLECT_INTERVAL_S = 30.0
 
 CONSUMER_OPTIONS: dict[str, Any] = {
     "enable_auto_commit": False,  # the default commits what was not learned
@@ -69,8 +75,10 @@ class KafkaReader:
         self._consumer = self._make_consumer()
         self._moved_at = time.monotonic()
         self._looked_up_at = time.monotonic()
+        self._collected_at = time.monotonic()
         self._any_full = False
-        self._in_outage = False
+        self.in_outage = False
+        """Whether no broker answers, as of the last look-up."""
         self.rebuilds = 0
         """How often the consumer had to be built anew because it stood still."""
 
@@ -113,8 +121,11 @@ class KafkaReader:
         try:
             fetched = self._consumer.poll(timeout_ms=timeout_ms)
         except OffsetOutOfRangeError as error:
-            for tp in error.args[0]:
-                self._resolve_out_of_range(tp)
+            try:
+                for tp in error.args[0]:
+                    self._resolve_out_of_range(tp)
+            except (KafkaConnectionError, KafkaTimeoutError) as lost:
+                self._note_outage(self._explain(lost))  # and the next poll tells of the gap again
             return
         self._check_same_topic(self._consumer._cluster.topic_id(self._topic.name))
         if fetched:
@@ -191,16 +202,20 @@ class KafkaReader:
         self._looked_up_at = time.monotonic()
         try:
             topic = self._cluster.topic(self._topic.name, timeout_ms=_LOOK_UP_TIMEOUT_MS)
+            self._check_same_topic(topic.id)
+            self._read_new(topic)
         except UnreachableError as error:
             self._note_outage(error)
-            return
-        self._note_back()
-        self._check_same_topic(topic.id)
+        else:
+            self._note_back()
+
+    def _read_new(self, topic: Topic) -> None:
         known = {tp.partition for tp in self._partitions}
         new = [partition for partition in topic.partitions if partition not in known] if self._all_partitions else []
         if new:
+            first = self.start_positions(new, "earliest")
             logger.info("%s: new partitions %s, read from their beginning", topic.name, new)
-            self.assign(self.start_positions(new, "earliest"))
+            self.assign(first)
 
     def _check_same_topic(self, topic_id: object) -> None:
         if topic_id and self._topic.id and str(topic_id) != self._topic.id:
@@ -247,18 +262,23 @@ class KafkaReader:
         self._note_back()
 
     def _note_back(self) -> None:
-        if self._in_outage:
+        if self.in_outage:
             logger.info("%s: the brokers answer again, reading goes on", self._topic.name)
-            self._in_outage = False
+            self.in_outage = False
 
     def _note_outage(self, error: SourceError) -> None:
-        if not self._in_outage:
+        if not self.in_outage:
             logger.warning("%s; reading goes on by itself when it answers", error)
-        self._in_outage = True
+        self.in_outage = True
+        if time.monotonic() - self._collected_at > _COLLECT_INTERVAL_S:
+            gc.collect()
+            self._collected_at = time.monotonic()
 
     def _explain(self, error: KafkaError) -> SourceError:
         name = self._topic.name
         at = ", ".join(f"{p}: {o}" for p, o in self._buffers.positions().items())
+        if isinstance(error, KafkaConnectionError | KafkaTimeoutError):
+            return UnreachableError(f"{name}: the brokers do not answer ({error}; positions {at}); look at them")
         if isinstance(error, LogTruncationError):
             return ReplacedError(
                 f"{name}: {error}; the topic was made anew or its log truncated. Restore the topic, or start a new folder"

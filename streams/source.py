@@ -73,6 +73,11 @@ class Source(ABC):
         """Gaps that `on_gap = "skip"` passed over since the last call."""
 
     @property
+    def reachable(self) -> bool:
+        """Whether what is read from answers, as last seen by the reading thread; while it does not, reading just waits."""
+        return True
+
+    @property
     def rebuilds(self) -> int:
         """How often the connection was built anew because it stood still."""
         return 0
