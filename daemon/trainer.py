@@ -88,7 +88,11 @@ class Trainer:
     def _tell(self) -> None:
         lag = self._source.lag()
         self._telemetry.turn(lag=lag, positions=self._pipeline.positions, newest_s=self._pipeline.newest_s)
-        self._telemetry.source(rebuilds=self._source.rebuilds, commit_failures=self._source.commit_failures)
+        self._telemetry.source(
+            reachable=self._source.reachable,
+            rebuilds=self._source.rebuilds,
+            commit_failures=self._source.commit_failures,
+        )
         self._progress.turn(self._pipeline, lag=lag, snapshot_version=self._keeper.published_version)
 
     def shutdown(self) -> str:

@@ -32,6 +32,7 @@ class Health:
         self._moved_s = self._learned_s = clock()
         self._lag_records = 0
         self._turns = self._stopping = self._paused = False
+        self._reachable = True
 
     def moved(self) -> None:
         """The loop is alive, whatever it is at."""
@@ -55,6 +56,10 @@ class Health:
         self._moved_s = self._clock()
         self._paused = paused
 
+    def source(self, *, reachable: bool) -> None:
+        """Whether the source answers. None of the four facts: it degrades the sum, and nothing here can mend it."""
+        self._reachable = reachable
+
     def stopping(self) -> None:
         """A stop was asked for; what is under way is finished."""
         self._stopping = True
@@ -70,6 +75,7 @@ class Health:
         }
 
     def document(self) -> dict[str, JSON]:
-        """The facts and their sum: "ok" where all four hold, else "degraded", for `/health`."""
+        """The facts and their sum, for `/health`: "ok" where all four hold and the source answers, else "degraded"."""
         facts = self.facts()
-        return {"status": "ok" if all(facts.values()) else "degraded", **facts, "lag_records": self._lag_records}
+        status = "ok" if all(facts.values()) and self._reachable else "degraded"
+        return {"status": status, **facts, "source_reachable": self._reachable, "lag_records": self._lag_records}

@@ -78,6 +78,8 @@ class Telemetry:
             registry=registry,
         )
         self._positions = Gauge("learnd_position", "Offset to be read next.", ["partition"], registry=registry)
+        self._reachable = Gauge("learnd_source_reachable", "1 while the source answers.", registry=registry)
+        self._reachable.set(1)
         self._rebuilds = Counter(
             "learnd_source_rebuilds", "Times the connection to the source was built anew.", registry=registry
         )
@@ -115,6 +117,11 @@ class Telemetry:
     def _make_keeping(self, registry: CollectorRegistry) -> None:
         self._paused = Gauge(
             "learnd_ledger_paused", "1 while the ledger cannot be written and learning waits.", registry=registry
+        )
+        self._pauses = Counter(
+            "learnd_ledger_pauses",
+            "Times that learning had to wait because the ledger could not be written.",
+            registry=registry,
         )
         self._checkpoint_s = Histogram(
             "learnd_checkpoint_duration_seconds", "Time to write a checkpoint.", buckets=_WRITE_BUCKETS_S, registry=registry
@@ -198,14 +205,18 @@ class Telemetry:
         self._gaps.inc()
         self._gap_records.inc(num_records)
 
-    def source(self, *, rebuilds: int, commit_failures: int) -> None:
-        """How often, since the source was opened, its connection was built anew, and a commit of positions failed."""
+    def source(self, *, reachable: bool, rebuilds: int, commit_failures: int) -> None:
+        """Whether the source answers; how often, since it was opened, its connection was built anew, and a commit of positions
+        failed."""
+        self.health.source(reachable=reachable)
+        self._reachable.set(reachable)
         self._rebuilds.inc(rebuilds - self._source_faults[0])
         self._commit_failures.inc(commit_failures - self._source_faults[1])
         self._source_faults = (rebuilds, commit_failures)
 
     def ledger_paused(self, paused: bool) -> None:
         """Learning waits because the ledger cannot be written, or goes on."""
+        self._pauses.inc(paused and not self.paused)
         self.paused = paused
         self.health.paused(paused)
         self._paused.set(paused)

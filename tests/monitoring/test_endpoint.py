@@ -59,7 +59,15 @@ def test_health_tells_all_four_apart(served: Served) -> None:
     status, body = served.get("/health")
     assert (status, json.loads(body)) == (
         200,
-        {"status": "degraded", "live": True, "ready": True, "caught_up": False, "learning": True, "lag_records": 11},
+        {
+            "status": "degraded",
+            "live": True,
+            "ready": True,
+            "caught_up": False,
+            "learning": True,
+            "source_reachable": True,
+            "lag_records": 11,
+        },
     )
 
 

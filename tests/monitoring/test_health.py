@@ -37,8 +37,18 @@ def test_all_is_well_when_caught_up_and_idle_for_hours(health: Health, clock: Cl
         "ready": True,
         "caught_up": True,
         "learning": True,
+        "source_reachable": True,
         "lag_records": 0,
     }
+
+
+def test_source_that_does_not_answer_degrades_the_sum_and_no_fact(health: Health) -> None:
+    health.turned(lag_records=0)
+    health.source(reachable=False)
+    assert all(health.facts().values())
+    assert health.document()["status"] == "degraded"
+    health.source(reachable=True)
+    assert health.document()["status"] == "ok"
 
 
 def test_turning_without_steps_while_there_is_lag_is_live_but_not_learning(health: Health, clock: Clock) -> None:

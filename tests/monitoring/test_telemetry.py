@@ -123,8 +123,8 @@ def test_events(bench: Bench, tmp_path: Path) -> None:
     telemetry.dead_letter("decode")
     telemetry.records("tombstone", 2)
     telemetry.skipped(40)
-    telemetry.source(rebuilds=1, commit_failures=2)
-    telemetry.source(rebuilds=1, commit_failures=3)
+    telemetry.source(reachable=True, rebuilds=1, commit_failures=2)
+    telemetry.source(reachable=False, rebuilds=1, commit_failures=3)
     telemetry.checkpoint(seconds=0.5, at_s=1_999_999_999.0)
     telemetry.checkpoint_failed()
     telemetry.published(version=7, seconds=0.25, at_s=1_999_999_998.0)
@@ -132,6 +132,7 @@ def test_events(bench: Bench, tmp_path: Path) -> None:
     telemetry.state_bytes({"replay": 1_000})
     telemetry.watch_device(lambda: (5, 8))
     telemetry.watch_disk(tmp_path)
+    telemetry.ledger_paused(True)
     telemetry.ledger_paused(True)
     assert telemetry.paused
     expected: list[tuple[str, dict[str, str], float]] = [
@@ -141,6 +142,7 @@ def test_events(bench: Bench, tmp_path: Path) -> None:
         ("learnd_dead_letters_total", {"stage": "decode"}, 1.0),
         ("learnd_gaps_skipped_total", {}, 1.0),
         ("learnd_gap_records_skipped_total", {}, 40.0),
+        ("learnd_source_reachable", {}, 0.0),
         ("learnd_source_rebuilds_total", {}, 1.0),
         ("learnd_commit_failures_total", {}, 3.0),
         ("learnd_checkpoint_duration_seconds_sum", {}, 0.5),
@@ -154,6 +156,7 @@ def test_events(bench: Bench, tmp_path: Path) -> None:
         ("learnd_device_memory_bytes", {"kind": "used"}, 5.0),
         ("learnd_device_memory_bytes", {"kind": "total"}, 8.0),
         ("learnd_ledger_paused", {}, 1.0),
+        ("learnd_ledger_pauses_total", {}, 1.0),
         ("learnd_disk_size_bytes", {}, float(shutil.disk_usage(tmp_path).total)),
     ]
     assert [(name, labels, bench.value(name, **labels)) for name, labels, _ in expected] == expected
