@@ -63,10 +63,10 @@ class Keeper:
 
     def serve_on(self, pipeline: Pipeline) -> None:
         """At the start: take up what was published last, which the answers still come from."""
-        version = self._snapshots.latest()
-        if version is None:
-            return
         try:
+            version = self._snapshots.latest()
+            if version is None:
+                return
             snapshot = self._snapshots.open(version)
             pipeline.guard.serve(snapshot.read_weights(), rows=snapshot.manifest["rows"])
         except SnapshotError as error:
@@ -144,7 +144,7 @@ class Keeper:
         """Answer from what is learned now, if the gate agrees. A crash gives the same weights again, from the ledger: so it is
         fsynced first."""
         began, rows, model = self._clock(), pipeline.rows, pipeline.learner.model
-        self._published_rows = rows
+        published_rows, self._published_rows = self._published_rows, rows
         decision = pipeline.guard.decide(finite=model.is_finite())
         if not decision.publish:
             self._hold(decision, rows=rows)
@@ -169,8 +169,12 @@ class Keeper:
             if isinstance(error, WithheldError):
                 self._hold(Decision(False, "alarm", str(error)), rows=rows)
                 return
-            logger.error("no snapshot at row %s, the answers stay at the one before: %s", rows, error)
+            if self._held != "failed":
+                logger.error("no snapshot at row %s, the answers stay at the one before: %s", rows, error)
+            self._held = "failed"
             self._telemetry.gate("failed")
+            # Or a stream that is quiet from here on would leave its last rows out of the answers.
+            self._published_rows = published_rows
 
         self._beside.start(
             Write(

@@ -72,6 +72,7 @@ class Checkpoints:
 
         A damaged one is named in a warning and passed over. Raises `CheckpointError` for another format.
         """
+        self._check_pointer()
         for folder in reversed(self._folders()):
             try:
                 loaded = self._read(folder)
@@ -81,6 +82,20 @@ class Checkpoints:
             self._verified.add(folder.name)
             return loaded
         return None
+
+    def _check_pointer(self) -> None:
+        """Nothing here reads `LATEST`, but who does should hear that it is damaged; the next checkpoint writes it anew."""
+        pointer = self._folder / "LATEST"
+        try:
+            named = pointer.read_bytes().decode("ascii", "replace").strip()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            named = str(error)
+        if not any(folder.name == named for folder in self._folders()):
+            logger.warning(
+                "%s: names no checkpoint (%r) and is passed over; the next checkpoint writes it anew", pointer, named
+            )
 
     def _write(self, final: Path, *, step: int, state: Mapping[str, State], meta: Mapping[str, JSON]) -> None:
         with durable.temporary_folder(final) as folder:
@@ -120,7 +135,7 @@ class Checkpoints:
 
     def _folders(self) -> list[Path]:
         """Oldest first."""
-        return sorted(path for path in self._folder.glob("[0-9]*") if path.is_dir())
+        return sorted(path for path in self._folder.glob("[0-9]*") if path.name.isdigit() and path.is_dir())
 
 
 def _file_name(component: str) -> str:

@@ -55,7 +55,7 @@ class Snapshots:
         with _as_snapshot_error(f"{self._folder}: publishing failed"):
             durable.make_folder(self._folder)
             durable.sweep(self._folder)
-            version = max([*self.versions(), self.latest() or 0]) + 1
+            version = self._next_version()
             info = self._write(version, weights, weights_name, companions, manifest, stands)
             failpoint("publish.renamed")
             self._check()
@@ -63,6 +63,15 @@ class Snapshots:
             failpoint("publish.pointer")
         self._drop_old()
         return info
+
+    def _next_version(self) -> int:
+        try:
+            latest = self.latest() or 0
+        except SnapshotError as error:
+            # What is damaged there is written anew with this very snapshot; to wait for a hand would leave the answers behind.
+            logger.warning("%s, or let the next snapshot do so", error)
+            latest = 0
+        return max([*self.versions(), latest]) + 1
 
     def latest(self) -> int | None:
         """The version published last, None before the first."""
@@ -178,7 +187,11 @@ class Snapshots:
         return place_companions(folder, companions, previous=previous, previous_files=files, hashes=self._hashes)
 
     def _drop_old(self) -> None:
-        versions, kept = self.versions(), self._kept()
+        try:
+            versions, kept = self.versions(), self._kept()
+        except SnapshotError as error:
+            logger.warning("no old snapshot is dropped, since none may go that is held: %s", error)
+            return
         for version in versions[: max(0, len(versions) - self._keep)]:
             if version not in kept:
                 try:

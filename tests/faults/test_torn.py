@@ -1,0 +1,108 @@
+"""Checkpoints that a disk or a hand damaged: each is named and passed over, and what is learned in the end is the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.crash import runs
+from tests.faults.processes import learnd
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flipped(path: Path) -> None:
+    """One bit in the middle, where it is still JSON and still an array."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGES: list[tuple[str, Callable[[Path], None]]] = [
+    ("learner.safetensors", truncated),
+    ("learner.safetensors", flipped),
+    ("progress.json", truncated),
+    ("progress.json", flipped),
+    ("manifest.json", truncated),
+    ("manifest.json", flipped),
+    ("manifest.json", empty),
+    ("evaluation.safetensors", Path.unlink),
+]
+
+
+@pytest.fixture(scope="module")
+def mail(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    file = runs.stream(tmp_path_factory.mktemp("torn"), num_rows=400)
+    return [*runs.files(file), *runs.text_settings(), f"storage.checkpoints_kept={2 * len(DAMAGES)}"]
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory, mail: list[str]) -> str:
+    sha256 = runs.train(tmp_path_factory.mktemp("untouched"), mail)
+    assert sha256 is not None
+    return sha256
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory, mail: list[str]) -> Path:
+    """A run that was killed behind its second checkpoint, with rows still to learn."""
+    folder = tmp_path_factory.mktemp("killed")
+    assert runs.train(folder, mail, failpoint="commit.done:2") is None
+    return folder
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Newest first."""
+    return sorted((folder / "checkpoints").glob("[0-9]*"), reverse=True)
+
+
+def test_every_kind_of_damage_is_named_and_the_one_before_is_used(
+    tmp_path: Path, killed: Path, mail: list[str], untouched: str
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(killed, folder)
+    newest, whole = checkpoints(folder)
+    for number in range(3, len(DAMAGES) + 2):
+        shutil.copytree(newest, newest.with_name(f"{number:012d}"))
+    files = [checkpoint / name for checkpoint, (name, _) in zip(checkpoints(folder)[:-1], DAMAGES, strict=True)]
+    for file, (_, damage) in zip(files, DAMAGES, strict=True):
+        damage(file)
+    # Nobody learns from this pointer, but the answers hang on it.
+    answers = folder / "snapshots" / "LATEST"
+    answers.write_bytes(b"")
+    with learnd("train", [*runs.common(folder), *mail], "--until-end", log_file=tmp_path / "log") as resumed:
+        assert resumed.end().split()[-1] == untouched
+    warnings = [line for line in resumed.log.splitlines() if "is torn and passed over" in line]
+    assert [str(file) in line and "WARNING" in line for file, line in zip(files, warnings, strict=True)] == [True] * len(files)
+    rows = json.loads((whole / "manifest.json").read_bytes())["meta"]["rows"]
+    assert 0 < rows < json.loads((killed / "checkpoints" / newest.name / "manifest.json").read_bytes())["meta"]["rows"]
+    assert f"resuming at row {rows};" in resumed.log
+    assert f"{answers}: cannot be read" in resumed.log
+    assert int(answers.read_bytes()) == max(int(path.name) for path in answers.parent.glob("[0-9]*"))
+
+
+def test_without_a_whole_checkpoint_all_is_learned_again_from_the_ledger(
+    tmp_path: Path, killed: Path, mail: list[str], untouched: str
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(killed, folder)
+    for checkpoint in checkpoints(folder):
+        truncated(checkpoint / "manifest.json")
+    # What is learned never hangs on this pointer, but who reads it should hear that it is damaged.
+    pointer = folder / "checkpoints" / "LATEST"
+    flipped(pointer)
+    with learnd("train", [*runs.common(folder), *mail], "--until-end", log_file=tmp_path / "log") as resumed:
+        assert resumed.end().split()[-1] == untouched
+    assert "resuming at row 0;" in resumed.log
+    assert f"{pointer}: names no checkpoint" in resumed.log
+    assert pointer.read_text() == f"{checkpoints(folder)[0].name}\n"
