@@ -1,0 +1,69 @@
+"""The broker is killed and started again under a live `learnd train`; retention takes records that it had still to read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from kafka import TopicPartition
+
+from tests.crash import runs
+from tests.faults import kafka as broker
+from tests.faults.processes import learnd
+from tests.kafka_broker import LEAKS_SOCKETS, Broker, Cluster
+
+pytestmark = [pytest.mark.kafka, LEAKS_SOCKETS]
+
+PARTITIONS = 3
+
+
+def mails(folder: Path, *, num_rows: int) -> list[bytes]:
+    return runs.stream(folder, num_rows=num_rows).read_bytes().splitlines()
+
+
+def test_killed_broker_costs_no_record_and_no_liveness(own_broker: Broker, tmp_path: Path) -> None:
+    values = mails(tmp_path, num_rows=600)
+    topic, folder = own_broker.new_topic(PARTITIONS), tmp_path / "data"
+    broker.produce(own_broker, topic, values[:450], partitions=PARTITIONS)
+    # A buffer smaller than a partition, so that the broker goes while there is much to read.
+    settings = [*runs.common(folder), *broker.settings(own_broker, topic), *runs.text_settings(), "source.buffer_records=32"]
+    with learnd("train", settings, log_file=tmp_path / "log") as trainer:
+        trainer.wait_until_learned(32)
+        own_broker.kill()
+        trainer.wait_for(lambda: not trainer.ask("/health")[1]["source_reachable"], "an outage that was noticed")
+        assert trainer.ask("/health")[1]["status"] == "degraded"
+        assert trainer.ask("/livez") == (200, {"live": True})
+        assert trainer.ask("/readyz") == (200, {"ready": True})
+        assert trainer.metric("learnd_source_reachable") == 0
+        own_broker.start()
+        broker.produce(own_broker, topic, values[450:], partitions=PARTITIONS)
+        trainer.wait_until_learned(600)
+        trainer.wait_for(lambda: trainer.ask("/health")[1]["status"] == "ok", "health after the outage")
+        trainer.terminate()
+    assert broker.planned(folder) == {(p, offset): 1 for p in range(PARTITIONS) for offset in range(600 // PARTITIONS)}
+    assert trainer.log.count("reading goes on by itself when it answers") == 1
+    assert trainer.log.count("the brokers answer again, reading goes on") == 1
+    rows = json.loads((sorted((folder / "checkpoints").glob("[0-9]*"))[-1] / "manifest.json").read_bytes())["meta"]["rows"]
+    assert rows == 600
+
+
+def test_gap_that_may_be_skipped_is_counted(kafka: Cluster, tmp_path: Path) -> None:
+    values = mails(tmp_path, num_rows=100)
+    topic, folder = kafka.new_topic(), tmp_path / "data"
+    broker.produce(kafka, topic, values[:30], partitions=1)
+    settings = [*runs.common(folder), *broker.settings(kafka, topic), *runs.text_settings()]
+    with learnd("train", settings, log_file=tmp_path / "first.log") as trainer:
+        trainer.wait_until_learned(30)
+        trainer.terminate()
+    broker.produce(kafka, topic, values[30:], partitions=1)
+    with kafka.admin() as admin:
+        admin.delete_records({TopicPartition(topic, 0): 70})
+    with learnd("train", [*settings, "source.on_gap=skip"], log_file=tmp_path / "skipping.log") as skipping:
+        skipping.wait_until_learned(30)
+        assert skipping.metric("learnd_gaps_skipped_total") == 1
+        assert skipping.metric("learnd_gap_records_skipped_total") == 40
+        assert skipping.metric("learnd_position", partition="0") == 100
+        skipping.terminate()
+    assert broker.planned(folder) == {(0, offset): 1 for offset in [*range(30), *range(70, 100)]}
+    assert f"{topic}[0]: records 30 to 69 are gone, skipped" in skipping.log
