@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(run)
     train = add("train", "learn from the stream", "train")
     _add_settings(train)
+    train.add_argument("--warm-start", type=Path, metavar="FILE", help="learn this recorded file first, then the stream")
     train.add_argument("--until-end", action="store_true", help="stop at the end that the stream has now; print state_sha256")
     serve = add("serve", "answer over HTTP from the latest snapshot", "serve")
     _add_settings(serve)
@@ -82,9 +83,22 @@ def _add_backtest(command: argparse.ArgumentParser) -> None:
     command.add_argument("--task", choices=("classification", "regression"), help="what the label is (default: classification)")
     command.add_argument("--label", metavar="COLUMN", help="column or field that holds the label (default: label)")
     _add_settings(command)
+    command.add_argument(
+        "--label-delay",
+        type=_rows,
+        default=0,
+        metavar="N",
+        help="learn each label N rows late; the first N rows, which nobody can answer, are not scored",
+    )
     command.add_argument("--evaluate", type=Path, metavar="FILE", help="also score the final state on this file")
     command.add_argument("--report", type=Path, metavar="FILE", help="write the figures there as JSON")
     command.add_argument("--predictions", type=Path, metavar="FILE", help="write one JSON line a row there")
+
+
+def _rows(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows, 0 or more")
+    return int(text)
 
 
 def _add_snapshots(command: argparse.ArgumentParser) -> None:

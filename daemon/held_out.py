@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ Predict = Callable[[Batch], NDArray[np.float64]]
 
 
 def score_held_out(
-    *, source: Source, decoder: Decoder, learner: Learner, predicts: dict[str, Predict], batch_rows: int
+    *, source: Source, decoder: Decoder, learner: Learner, predicts: Mapping[str, Predict], batch_rows: int
 ) -> dict[str, dict[str, Any]]:
     """The figures of report.json for each way to predict, over all rows of `source` that can be decoded.
 

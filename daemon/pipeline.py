@@ -75,7 +75,7 @@ class Pipeline:
                 self.learner.rewarm()
         self.step = plan.step
         self.positions = advance(self.positions, plan.runs)
-        self.arrivals += [record.timestamp_s if self._live else self._wall_clock() for record in records]
+        self.arrivals += [(self._live and record.timestamp_s) or self._wall_clock() for record in records]
         self.newest_s |= {record.partition: record.timestamp_s for record in records if record.timestamp_s}
         self._telemetry.step(
             learned=len(examples),

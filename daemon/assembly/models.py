@@ -11,15 +11,17 @@ from typing import Any
 
 import torch
 
-from daemon.errors import ModelError
+from daemon.errors import ConfigError, ModelError
 from daemon.learning.encoders import FrozenEncoder, encoder_files, find_encoder, load_encoder
 from daemon.learning.experts.base import Extractor
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.features.text import TextFeatures
+from daemon.learning.late import Late
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Model
 from daemon.learning.models.mixture import Mixture
+from daemon.learning.models.pool import Pool
 from daemon.learning.models.regression import RegressionMixture
 from daemon.learning.models.transformer import Transformer
 from daemon.learning.optimizers import AdaGrad, AdamW
@@ -95,11 +97,14 @@ def task(settings: Settings) -> Task:
     return Classification(max_labels=settings.task.max_labels, labels=settings.task.labels)
 
 
-def model(settings: Settings, *, encoder: Encoder, device: torch.device) -> Model:
-    """A fresh model."""
+def model(settings: Settings, *, encoder: Encoder, device: torch.device, label_delay: int = 0) -> Model:
+    """A fresh model. With `label_delay`, it learns each row so many rows after it predicted it."""
     if settings.model.kind == "transformer":
+        if label_delay:
+            raise ConfigError('--label-delay: late labels are learned by the mixture; set model.kind to "mixture"')
         return _transformer(settings, encoder=encoder, device=device)
-    return _mixture(settings, encoder=encoder, device=device)
+    pool = _mixture(settings, encoder=encoder, device=device)
+    return Late(pool=pool, delay=label_delay) if label_delay else pool
 
 
 def blueprint(settings: Settings) -> dict[str, JSON]:
@@ -107,7 +112,7 @@ def blueprint(settings: Settings) -> dict[str, JSON]:
     return {name: getattr(settings, name).model_dump(mode="json") for name in BLUEPRINT}
 
 
-def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> Model:
+def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> Pool:
     """The default: a pool on texts, on tables, or on both."""
     text = table = frozen = None
     if settings.model.inputs in ("text", "both"):

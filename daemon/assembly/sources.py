@@ -12,6 +12,7 @@ from streams.decoding.base import Decoder
 from streams.decoding.fields import Fields
 from streams.decoding.json import JsonDecoder
 from streams.files import FileSource
+from streams.history import HistoryFirst
 from streams.kafka import KafkaSource
 from streams.kafka_client import KafkaSecurity
 from streams.source import Source
@@ -19,7 +20,14 @@ from streams.table import TableSource
 
 
 def source(settings: Settings) -> Source:
-    """The stream that is learned."""
+    """What is learned: the stream, behind a recorded file where there is one."""
+    warm_start = settings.training.warm_start
+    if not warm_start:
+        return _stream(settings)
+    return HistoryFirst(history=table(settings, Path(warm_start)), stream=_stream(settings))
+
+
+def _stream(settings: Settings) -> Source:
     chosen = settings.source
     if isinstance(chosen, KafkaSettings):
         return KafkaSource(

@@ -84,8 +84,8 @@ def training(
 
 
 @contextmanager
-def backtesting(settings: Settings, *, file: Path, predictions: Path | None) -> Iterator[Training]:
-    """The same over a recorded file, with nothing kept on the way and no port opened."""
+def backtesting(settings: Settings, *, file: Path, predictions: Path | None, label_delay: int = 0) -> Iterator[Training]:
+    """The same over a recorded file, with nothing kept on the way and no port opened; labels arrive `label_delay` rows late."""
     with ExitStack() as stack:
         yield _assemble(
             stack,
@@ -97,6 +97,7 @@ def backtesting(settings: Settings, *, file: Path, predictions: Path | None) -> 
             predictions=PredictionFile(predictions) if predictions else NoPredictions(),
             progress=NoProgress(),
             keeps=False,
+            label_delay=label_delay,
         )
 
 
@@ -111,6 +112,7 @@ def _assemble(
     predictions: PredictionLog,
     progress: Progress,
     keeps: bool = True,
+    label_delay: int = 0,
 ) -> Training:
     for resource in (source, predictions, progress):
         stack.callback(resource.close)
@@ -129,8 +131,10 @@ def _assemble(
     pipeline = Pipeline(
         decoder=sources.decoder(settings),
         dead_letters=dead_letters,
-        learner=Learner(task=models.task(settings), model=models.model(settings, encoder=encoder, device=device)),
-        evaluation=_evaluation(settings, collect_auc=not keeps),
+        learner=Learner(
+            task=models.task(settings), model=models.model(settings, encoder=encoder, device=device, label_delay=label_delay)
+        ),
+        evaluation=_evaluation(settings, collect_auc=not keeps, label_delay=label_delay),
         guard=_guard(settings, encoder, device) if keeps else OpenGuard(),
         predictions=predictions,
         telemetry=telemetry,
@@ -176,13 +180,14 @@ def _terms(settings: Settings, encoder: models.Encoder, facts: dict[str, JSON]) 
     )
 
 
-def _evaluation(settings: Settings, *, collect_auc: bool) -> Evaluation:
+def _evaluation(settings: Settings, *, collect_auc: bool, label_delay: int) -> Evaluation:
     return Evaluation(
         task=settings.task.kind,
         detectors={"adwin": Adwin(delta=settings.monitoring.adwin_delta)},
         window_rows=settings.monitoring.window_rows,
         max_slice_values=settings.monitoring.max_slice_values,
         collect_auc=collect_auc,
+        label_delay=label_delay,
     )
 
 

@@ -26,10 +26,10 @@ from streams.table import inspect
 def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="learnd-backtest-") as folder:
         settings = _settings(arguments, Path(folder))
-        with (
-            backtesting(settings, file=arguments.file, predictions=arguments.predictions) as training,
-            stopping_by_signal(training.trainer.stop),
-        ):
+        assembled = backtesting(
+            settings, file=arguments.file, predictions=arguments.predictions, label_delay=arguments.label_delay
+        )
+        with assembled as training, stopping_by_signal(training.trainer.stop):
             began = time.perf_counter()
             sha256 = training.trainer.run()
             seconds = time.perf_counter() - began
@@ -47,14 +47,16 @@ LONG = ("baselines", "drift_alarms")
 
 
 def _held_out(training: Training, settings: Settings, file: Path) -> dict[str, Any]:
-    """The figures of a second file that nothing is learned from."""
+    """The figures of a second file that nothing is learned from, by what was learned and by its answer without priors."""
+    model = training.pipeline.learner.model
+    model.finish()
     source = sources.table(settings, file)
     with closing(source):
         return score_held_out(
             source=source,
             decoder=sources.decoder(settings),
             learner=training.pipeline.learner,
-            predicts={"evaluation": training.pipeline.learner.predict},
+            predicts={"evaluation": model.predict} | ({"balanced": model.predict_balanced} if model.num_classes else {}),
             batch_rows=settings.training.batch_rows,
         )
 

@@ -46,6 +46,9 @@ class Model(ABC):
         `predict` where the model has no such answer. Computable from `weights`."""
         return self.predict(batch)
 
+    def finish(self) -> None:  # noqa: B027 - only late labels leave rows to learn
+        """Learn what is still waiting for its label, at the end of a backtest."""
+
     def pieces(self, weight_B: Floats) -> list[slice]:
         """Where a micro-batch is to be cut so that a reaction to its rows applies from the same row on, however it was cut."""
         return [slice(0, len(weight_B))]
