@@ -62,6 +62,8 @@ def training(
 ) -> Iterator[Training]:
     """A trainer on the configured source, with its telemetry on its own port."""
     with ExitStack() as stack:
+        # First of all: a second trainer is refused by the folder, not by a port that it shares with the first.
+        writer = _writer(stack, settings)
         telemetry = _telemetry(settings)
         endpoint = TelemetryEndpoint(
             host=settings.telemetry.host,
@@ -74,6 +76,7 @@ def training(
         yield _assemble(
             stack,
             settings,
+            writer=writer,
             source=sources.source(settings),
             telemetry=telemetry,
             encoder=models.encoder(settings, may_lack=may_lack_encoder),
@@ -90,6 +93,7 @@ def backtesting(settings: Settings, *, file: Path, predictions: Path | None, lab
         yield _assemble(
             stack,
             settings,
+            writer=_writer(stack, settings),
             source=sources.table(settings, file),
             telemetry=_telemetry(settings),
             encoder=models.encoder(settings, may_lack=True),
@@ -105,6 +109,7 @@ def _assemble(
     stack: ExitStack,
     settings: Settings,
     *,
+    writer: Writer,
     source: Source,
     telemetry: Telemetry,
     encoder: models.Encoder,
@@ -121,8 +126,6 @@ def _assemble(
     device = choose_device(settings.training.device)
     if device.type == "cuda":
         telemetry.watch_device(lambda: memory_bytes(device))
-    writer = Writer(settings.storage.folder)
-    stack.callback(writer.close)
     ledger = Ledger(settings.storage.folder / "ledger", segment_bytes=settings.storage.segment_bytes, epoch_check=writer.check)
     ledger.open()
     stack.callback(ledger.close)
@@ -167,6 +170,12 @@ def _assemble(
         terms=_terms(settings, encoder, facts),
     )
     return Training(trainer=trainer, pipeline=pipeline, encoder=encoder.name)
+
+
+def _writer(stack: ExitStack, settings: Settings) -> Writer:
+    writer = Writer(settings.storage.folder)
+    stack.callback(writer.close)
+    return writer
 
 
 def _terms(settings: Settings, encoder: models.Encoder, facts: dict[str, JSON]) -> Terms:
