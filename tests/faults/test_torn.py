@@ -7,8 +7,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from daemon.storage.snapshots import Snapshots
 from tests.crash import runs
 from tests.faults.processes import learnd
 
@@ -106,3 +108,18 @@ def test_without_a_whole_checkpoint_all_is_learned_again_from_the_ledger(
     assert "resuming at row 0;" in resumed.log
     assert f"{pointer}: names no checkpoint" in resumed.log
     assert pointer.read_text() == f"{checkpoints(folder)[0].name}\n"
+
+
+def test_torn_hold_publishes_and_drops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Which snapshot an operator held cannot be told any more, so none of them may go."""
+    snapshots = Snapshots(tmp_path, keep=1)
+    for step in range(3):
+        (tmp_path / "HOLD").write_bytes(b"\xb3\n")
+        snapshots.publish(weights={"w": np.zeros(2)}, companions={}, manifest={"step": step})
+    assert snapshots.versions() == [1, 2, 3]
+    assert snapshots.latest() == 3
+    assert caplog.text.count("no old snapshot is dropped") == 3
+    assert f"{tmp_path / 'HOLD'}: cannot be read" in caplog.text
+    (tmp_path / "HOLD").unlink()
+    snapshots.publish(weights={"w": np.zeros(2)}, companions={}, manifest={"step": 3})
+    assert snapshots.versions() == [4]
