@@ -57,6 +57,7 @@ def _on_context(features: TableFeatures, *, seed: int) -> list[Expert]:
         Tiles(name="context_tiles_steady", tokens=tiles, rate=0.3, start=100.0),
         _fourier("context_fourier_fast", inputs, bandwidth=2.0, forgetting=0.99, seed=seed + 6, num_features=100),
         MLP(name="context_mlp", inputs=inputs, seed=seed + 7, rate=0.003, steps=2),
+        MLP(name="context_mlp_slow", inputs=inputs, seed=seed + 8, rate=0.002, steps=1),
         Linear(name="context_linear", inputs=inputs, rate=0.3),
     ]
 
