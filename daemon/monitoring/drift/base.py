@@ -11,7 +11,8 @@ from daemon.state import State
 class Detector(ABC):
     """Watches a stream of numbers, the model's error as a rule, for a change.
 
-    `update` with a value that is NaN or infinite raises `ValueError` and leaves the detector as it was.
+    `update` with a value that is NaN or infinite, or outside what the detector can take, raises `ValueError` and leaves
+    the detector as it was.
     """
 
     drift_detected: bool
@@ -37,4 +38,20 @@ def checked(x: float) -> float:
     x = float(x)
     if not math.isfinite(x):
         raise ValueError(f"a drift detector was given {x}; it takes finite numbers, so score such a row as an error instead")
+    return x
+
+
+def checked_share(x: float) -> float:
+    """`x` as a float in [0, 1]; raises `ValueError` otherwise."""
+    x = checked(x)
+    if not 0.0 <= x <= 1.0:
+        raise ValueError(f"this drift detector was given {x}; it takes errors as a share, from 0 to 1: divide by the largest")
+    return x
+
+
+def checked_binary(x: float) -> float:
+    """`x` as 0.0 or 1.0; raises `ValueError` otherwise."""
+    x = checked(x)
+    if x not in (0.0, 1.0):
+        raise ValueError(f"this drift detector was given {x}; it takes 0 and 1 only: use glr, adwin, seed or page_hinkley")
     return x

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from river.drift.binary.ddm import DDM
+from river.drift.binary.eddm import EDDM
 from river.drift.binary.hddm_a import HDDMA
 from river.drift.binary.hddm_w import HDDMW
 from river.drift.kswin import KSWIN
@@ -21,6 +22,7 @@ from daemon.state import State
 _KINDS: Final[Mapping[str, Callable[..., Any]]] = {
     "page_hinkley": PageHinkley,  # Page 1954
     "ddm": DDM,  # Gama et al. 2004
+    "eddm": EDDM,  # Baena-García et al. 2006
     "hddm_a": HDDMA,  # Frías-Blanco et al. 2014, Hoeffding's bound on averages
     "hddm_w": HDDMW,  # the same, McDiarmid's bound on weighted averages
     "kswin": KSWIN,  # Raab et al. 2020
@@ -28,7 +30,7 @@ _KINDS: Final[Mapping[str, Callable[..., Any]]] = {
 KINDS: Final = tuple(_KINDS)
 
 # These test a share of errors, so a value must be 0 or 1.
-BINARY: Final = frozenset({"ddm", "hddm_a", "hddm_w"})
+BINARY: Final = frozenset({"ddm", "eddm", "hddm_a", "hddm_w"})
 
 # Rows whose mean says in which direction an alarm went.
 _RECENT_ROWS: Final = 30

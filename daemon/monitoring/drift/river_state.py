@@ -19,6 +19,7 @@ from daemon.state import JSON
 _WALKED: Final = frozenset(
     {
         "river.drift.binary.ddm.DDM",
+        "river.drift.binary.eddm.EDDM",
         "river.drift.binary.hddm_a.HDDMA",
         "river.drift.binary.hddm_w.HDDMW",
         "river.drift.binary.hddm_w.SampleInfo",
@@ -26,6 +27,7 @@ _WALKED: Final = frozenset(
         "river.drift.page_hinkley.PageHinkley",
         "river.stats.ewmean.EWMean",
         "river.stats.mean.Mean",
+        "river.stats.var.Var",
     }
 )
 

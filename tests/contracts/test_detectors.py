@@ -1,0 +1,181 @@
+"""What every drift detector keeps to: the classes are found, the table says how each is built."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import math
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from daemon.monitoring import drift
+from daemon.monitoring.drift.adwin import Adwin
+from daemon.monitoring.drift.base import Detector
+from daemon.monitoring.drift.budget import KINDS, for_budget
+from daemon.monitoring.drift.glr import LikelihoodRatio
+from daemon.monitoring.drift.river import KINDS as RIVER_KINDS
+from daemon.monitoring.drift.river import RiverDetector
+from daemon.monitoring.drift.seed import Seed
+from daemon.monitoring.drift.stepd import Stepd
+from daemon.monitoring.drift.watch import Watch
+
+CASES: dict[str, Callable[[], Detector]] = {
+    "glr": lambda: LikelihoodRatio(threshold=15.0),
+    "adwin": lambda: Adwin(delta=0.002),
+    "seed": lambda: Seed(delta=0.05),
+    "stepd": lambda: Stepd(alpha=0.0001),
+    "watch": lambda: Watch(Adwin(delta=0.002), direction="worse", pause_rows=100),
+    "page_hinkley": lambda: RiverDetector(kind="page_hinkley", mode="up", threshold=20.0),
+    "ddm": lambda: RiverDetector(kind="ddm"),
+    "eddm": lambda: RiverDetector(kind="eddm", alpha=0.8, beta=0.6),
+    "hddm_a": lambda: RiverDetector(kind="hddm_a"),
+    "hddm_w": lambda: RiverDetector(kind="hddm_w"),
+    "kswin": lambda: RiverDetector(kind="kswin", seed=7),
+}
+# Rows of the memory test where a million would take too long: these keep a ring of fixed length, or a few sums.
+FEWER_ROWS = {"kswin": 2_000, "hddm_a": 100_000, "hddm_w": 100_000}
+BINARY = ("stepd", "ddm", "eddm", "hddm_a", "hddm_w")
+every_detector = pytest.mark.parametrize("name", CASES)
+
+
+def errors(num_rows: int, rate: float, *, seed: int) -> list[float]:
+    return (np.random.default_rng(seed).random(num_rows) < rate).astype(float).tolist()
+
+
+def signals(detector: Detector, values: list[float]) -> list[tuple[bool, bool]]:
+    found = []
+    for value in values:
+        detector.update(value)
+        found.append((detector.drift_detected, detector.worse))
+    return found
+
+
+def plain(state: Any) -> Any:
+    """A state without arrays."""
+    if isinstance(state, dict):
+        return {key: plain(value) for key, value in state.items()}
+    return {"array": state.tolist(), "dtype": str(state.dtype)} if isinstance(state, np.ndarray) else state
+
+
+def through_json(state: Any) -> Any:
+    """A state as it comes back from a checkpoint: all but arrays through JSON."""
+    if isinstance(state, dict):
+        return {key: through_json(value) for key, value in state.items()}
+    return state if isinstance(state, np.ndarray) else json.loads(json.dumps(state, allow_nan=False))
+
+
+def test_table_builds_every_class_and_kind() -> None:
+    modules = [importlib.import_module(f"{drift.__name__}.{module.name}") for module in pkgutil.iter_modules(drift.__path__)]
+    found = {
+        value
+        for module in modules
+        for _, value in inspect.getmembers(module, inspect.isclass)
+        if issubclass(value, Detector) and not inspect.isabstract(value)
+    }
+    assert {type(make()) for make in CASES.values()} == found
+    assert set(RIVER_KINDS) < set(CASES)
+    assert set(KINDS) < set(CASES)
+
+
+@every_detector
+def test_documented_example_is_there(name: str) -> None:
+    assert ">>> " in (type(CASES[name]()).__doc__ or "")
+
+
+@every_detector
+def test_rise_of_the_error_is_an_alarm_in_the_worse_direction(name: str) -> None:
+    steady = [float(row % 10 == 0) for row in range(1_000)]
+    found = signals(CASES[name](), steady + errors(1_000, 0.8, seed=2))
+    assert not any(alarm for alarm, _ in found[:1_000])
+    rows = [row for row, (alarm, _) in enumerate(found) if alarm]
+    # EDDM reads the distances between errors, whose mean takes long to fall.
+    assert 1_000 <= rows[0] < (1_600 if name == "eddm" else 1_150)
+    assert found[rows[0]] == (True, True)
+
+
+@every_detector
+@pytest.mark.parametrize("cut", [40, 1_000, 1_033])
+def test_loaded_detector_goes_on_identically(name: str, cut: int) -> None:
+    values = errors(1_000, 0.05, seed=3) + errors(1_500, 0.5, seed=4) + errors(533, 0.1, seed=5)
+    first, second = CASES[name](), CASES[name]()
+    signals(first, values[:cut])
+    signals(second, values[100:150])  # what it held before must not matter
+    second.load_state_dict(through_json(first.state_dict()))
+    rest = values[cut : cut + (300 if name == "kswin" else 2_000)]
+    assert signals(first, rest) == signals(second, rest)
+    assert json.dumps(plain(first.state_dict())) == json.dumps(plain(second.state_dict()))
+
+
+@every_detector
+def test_loading_right_after_an_alarm_starts_anew_as_the_original_does(name: str) -> None:
+    first, second = CASES[name](), CASES[name]()
+    for value in errors(1_000, 0.05, seed=6) + errors(1_000, 0.6, seed=7):
+        first.update(value)
+        if first.drift_detected:
+            break
+    assert first.drift_detected
+    second.load_state_dict(through_json(first.state_dict()))
+    rest = errors(500, 0.3, seed=8)
+    assert signals(first, rest) == signals(second, rest)
+
+
+@every_detector
+def test_a_saved_state_is_a_copy(name: str) -> None:
+    detector = CASES[name]()
+    signals(detector, errors(700, 0.2, seed=1))
+    saved = detector.state_dict()
+    before = json.dumps(plain(saved))
+    signals(detector, errors(700, 0.7, seed=2))
+    assert json.dumps(plain(saved)) == before
+
+
+@every_detector
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_refused_and_blinds_nothing(name: str, value: float) -> None:
+    refused, untouched = CASES[name](), CASES[name]()
+    for row, x in enumerate(errors(600, 0.05, seed=9) + errors(600, 0.7, seed=10)):
+        if row % 50 == 0:
+            with pytest.raises(ValueError, match="finite"):
+                refused.update(value)
+        refused.update(x)
+        untouched.update(x)
+        assert refused.drift_detected == untouched.drift_detected
+    assert json.dumps(plain(refused.state_dict())) == json.dumps(plain(untouched.state_dict()))
+
+
+@every_detector
+def test_memory_is_bounded_over_a_million_rows(name: str) -> None:
+    detector = CASES[name]()
+    num_rows = FEWER_ROWS.get(name, 1_000_000)
+    block = errors(num_rows // 10, 0.1, seed=11)
+    sizes = []
+    for _ in range(10):
+        signals(detector, block)
+        sizes.append(len(json.dumps(plain(detector.state_dict()))))
+    assert max(sizes) < 20_000
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_binary_detectors_refuse_other_numbers(name: str) -> None:
+    with pytest.raises(ValueError, match=r"0.5; it takes 0 and 1 only"):
+        CASES[name]().update(0.5)
+
+
+@pytest.mark.parametrize("name", ["glr", "seed"])
+def test_detectors_of_shares_refuse_what_is_none(name: str) -> None:
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        CASES[name]().update(1.5)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.relative])
+def test_detectors_of_relative_errors_see_a_rise(name: str) -> None:
+    generator = np.random.default_rng(12)
+    values = np.minimum(np.abs(np.concatenate([generator.normal(0, 0.3, 2_000), generator.normal(0, 0.9, 2_000)])), 1.0)
+    found = signals(for_budget(name, alarms_per_100k=1.0, values="relative"), values.tolist())
+    rows = [row for row, (alarm, _) in enumerate(found) if alarm]
+    assert 2_000 <= rows[0] < 2_200
