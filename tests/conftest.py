@@ -56,3 +56,16 @@ def own_broker(module_broker: Broker) -> Broker:
     """A broker of the module's own that a test may kill; it runs when the test begins."""
     module_broker.start()
     return module_broker
+
+
+@pytest.fixture(scope="module")
+def torch_switches() -> Iterator[None]:
+    """Puts back what a daemon that runs in the process of the tests switches for all of it (see `make_deterministic`)."""
+    import torch
+
+    workspace, threads = os.environ.get("CUBLAS_WORKSPACE_CONFIG"), torch.get_num_threads()
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(threads)
+    if workspace is None:
+        os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)

@@ -6,6 +6,7 @@ import gzip
 import importlib.util
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -42,11 +43,16 @@ def model_settings(model: str, folder: Path, file: Path) -> list[str]:
     """The settings of one of `MODELS`; what it needs besides is made in `folder`, from the texts in `file`."""
     match model:
         case "ngrams":
-            return ["model.encoder=none"]
+            return text_settings()
         case "minilm":
             return ["model.encoder=auto", "model.max_tokens=16"]
         case _:
             return transformer_settings(folder, file)
+
+
+def text_settings() -> list[str]:
+    """The text default on n-grams alone."""
+    return ["model.encoder=none"]
 
 
 def transformer_settings(folder: Path, file: Path) -> list[str]:
@@ -100,3 +106,17 @@ def run_once(folder: Path, settings: Sequence[str], *, failpoint: str = "") -> s
     environment = {**os.environ, "LEARND_FAILPOINT": failpoint, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "daemon", *arguments(folder, settings)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def killed_at_random(folder: Path, settings: Sequence[str], *, num_kills: int, seed: int) -> tuple[str, int]:
+    """Killed `num_kills` times after random numbers of steps, then left to end: its `state_sha256`, how often it was killed.
+
+    Counted in steps, for a process of its own that is not watched; kills at random instants are `Trial`'s.
+    """
+    moments, num_killed = random.Random(seed), 0
+    for _ in range(num_kills):
+        point = moments.choice(("plan.written", "step.done"))
+        num_killed += train(folder, settings, failpoint=f"{point}:{moments.randint(5, 25)}") is None
+    sha256 = train(folder, settings)
+    assert sha256 is not None
+    return sha256, num_killed
