@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from daemon.pipeline import Pipeline
@@ -137,7 +137,8 @@ def scores_table(pipeline: Pipeline) -> Table:
     windows = {"learnd": evaluation.window(), **evaluation.baselines_window()}
     starts = {"learnd": evaluation.since_start(), **evaluation.baselines_since_start()}
     names = [name for name in ("accuracy", "macro_f1", "kappa", "mae", "rmse") if starts["learnd"].get(name) is not None]
-    table = Table("", *names, *[f"{name}, recent" for name in names])
+    # Eighty columns are enough: headings fold, names do not.
+    table = Table(Column(no_wrap=True), *names, *[f"recent {name}" for name in names], pad_edge=False)
     for who, start in starts.items():
         table.add_row(who, *[_shown(start.get(name)) for name in names], *[_shown(windows[who].get(name)) for name in names])
     return table

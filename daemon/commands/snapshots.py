@@ -10,13 +10,17 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.table import Table
 
-from daemon.assembly import serving
 from daemon.commands.common import NO_SOURCE, settings_from
 from daemon.storage.snapshots import Snapshots
 
+# A pipe has no width of its own, and nothing may be folded for want of it.
+PIPE_WIDTH = 120
+
 
 def run(arguments: argparse.Namespace) -> int:
-    snapshots = serving.snapshots(settings_from(arguments, defaults=NO_SOURCE))
+    storage = settings_from(arguments, defaults=NO_SOURCE).storage
+    # As daemon.assembly.serving has it, but without torch, which pinning and holding do not wait for.
+    snapshots = Snapshots(storage.folder / "snapshots", keep=storage.snapshots_kept)
     match arguments.action:
         case "list":
             _list(snapshots)
@@ -51,4 +55,4 @@ def _list(snapshots: Snapshots) -> None:
             info.digest[:12],
             " ".join(["served"] * (info.version == current) + ["pinned"] * (info.version in snapshots.pinned())),
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
