@@ -47,7 +47,7 @@ QUESTION = {"text": "Re: patch for the build, please review before Friday"}
 ASK_EVERY_S = 0.1
 # Before the clock starts: processes start, the encoder loads, the first snapshots are taken up.
 WARM_UP_RECORDS = 64
-START_LIMIT_S, END_LIMIT_S = 180.0, 60.0
+START_LIMIT_S, END_LIMIT_S = 180.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)

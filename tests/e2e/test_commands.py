@@ -1,0 +1,165 @@
+"""The commands as people call them: help that is quick and true, checks that tell everything at once, records sent to Kafka."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streams.kafka import KafkaSource
+from tests.e2e.learnd import any_port, learnd, write_rows
+from tests.kafka_broker import LEAKS_SOCKETS, Cluster
+
+# What every command says of itself, in the flags that only it has.
+COMMANDS = {
+    "run": ("--config", "--set"),
+    "train": ("--until-end", "state_sha256"),
+    "serve": ("--config", "--set"),
+    "backtest": ("--task", "--label", "--report", "--predictions"),
+    "check": ("--live",),
+    "snapshots": ("list", "show", "pin", "unpin", "rollback", "release"),
+    "produce": ("--topic", "--rate", "--limit"),
+    "demo": ("--until-end", "--folder"),
+}
+
+
+def test_help_names_every_command_and_loads_nothing_heavy() -> None:
+    program = (
+        "import contextlib, sys\n"
+        "from daemon.__main__ import main\n"
+        "with contextlib.suppress(SystemExit): main(['--help'])\n"
+        "print(sorted({'torch', 'numpy', 'pydantic', 'kafka', 'rich', 'numba'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    *lines, loaded = done.stdout.splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("    ") and not line.startswith("     ")]
+    assert listed == list(COMMANDS)
+    assert loaded == "[]"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_explains_its_flags(name: str) -> None:
+    done = learnd(name, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [flag for flag in COMMANDS[name] if flag not in done.stdout] == []
+
+
+def test_a_wrong_flag_and_a_missing_command_are_usage_errors() -> None:
+    assert learnd("train", "--until-the-end").returncode == 2
+    done = learnd("trian")
+    assert done.returncode == 2
+    assert "invalid choice: 'trian'" in done.stderr
+
+
+def test_check_tells_many_mistakes_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "learnd.toml"
+    file.write_text(
+        '[source]\nkind = "kafka"\nstart = "newest"\n[training]\nbatch_row = 8\n[serving]\nport = 99999\n'
+        '[model]\nkind = "transformer"\nencoder = "none"\n'
+    )
+    done = learnd("check", "--config", str(file), LEARND_OPTIMIZER__LEARNING_RATE="-1")
+    assert done.returncode == 2
+    for mistake in (
+        "source.topic: is missing",
+        "source.start: input should be 'earliest' or 'latest' (got 'newest')",
+        'training.batch_row: there is no such setting; did you mean "batch_rows"?',
+        "serving.port: input should be less than or equal to 65535 (got 99999)",
+        "optimizer.learning_rate: input should be greater than 0",
+        'model.encoder: "none" leaves a transformer nothing to read',
+    ):
+        assert mistake in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+UNSOUND = (
+    "source.kind=files", "source.paths=['no-such.jsonl']", "decoding.text=label", "serving.host=0.0.0.0"
+)  # fmt: skip
+
+
+def test_check_finds_what_well_formed_settings_cannot_do() -> None:
+    done = learnd("check", settings=UNSOUND)
+    assert done.returncode == 1
+    source, decoding, serving = done.stdout.splitlines()
+    assert source == "source: no-such.jsonl: no such file; check source.paths"
+    assert decoding.startswith("decoding: ")
+    assert "it needs a token" in serving
+
+
+def test_run_refuses_what_check_finds_before_it_starts_anything() -> None:
+    done = learnd("run", settings=UNSOUND)
+    assert done.returncode == 2
+    assert "3 mistake(s)" in done.stderr
+    assert "started again" not in done.stderr
+
+
+def test_check_passes_sound_settings(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", [{"text": "a", "label": "b"}])
+    folder = tmp_path / "data"
+    sound = ["source.kind=files", f"source.paths=['{file}']", f"storage.folder='{folder}'", "model.encoder=none"]
+    done = learnd("check", "--live", settings=sound)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "the settings are sound",
+        "source: files: 1 partition(s), 1 records up to their ends",
+        "encoder: none is needed",
+        "device: cpu",
+        f"storage: {folder} can be written and nobody else writes it",
+    ]
+
+
+@pytest.mark.kafka
+@LEAKS_SOCKETS
+def test_check_live_tells_a_topic_that_is_there_from_one_that_is_not(kafka: Cluster, tmp_path: Path) -> None:
+    topic = kafka.new_topic(2)
+    common = [f"source.bootstrap_servers='{kafka.bootstrap_servers}'", f"storage.folder='{tmp_path}'", "model.encoder=none"]
+    there = learnd("check", "--live", settings=["source.kind=kafka", f"source.topic={topic}", *common])
+    assert there.returncode == 0, there.stdout
+    assert f"source: {topic}: 2 partition(s), 0 records up to their ends" in there.stdout
+    missing = learnd("check", "--live", settings=["source.kind=kafka", "source.topic=no-such-topic", *common])
+    assert missing.returncode == 1
+    found = dict(line.split(": ", 1) for line in missing.stdout.splitlines() if ": " in line)
+    assert "no-such-topic" in found["source"]
+    # The rest is told all the same.
+    assert found.keys() == {"source", "encoder", "device", "storage"}
+
+
+def test_check_live_names_brokers_that_cannot_be_reached(tmp_path: Path) -> None:
+    broker = f"127.0.0.1:{any_port()}"
+    settings = ["source.kind=kafka", "source.topic=t", f"source.bootstrap_servers='{broker}'", f"storage.folder='{tmp_path}'"]
+    done = learnd("check", "--live", settings=[*settings, "model.encoder=none"])
+    assert done.returncode == 1
+    source = next(line for line in done.stdout.splitlines() if line.startswith("source: "))
+    assert broker in source
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.kafka
+@LEAKS_SOCKETS
+def test_produce_sends_the_lines_in_order(kafka: Cluster, tmp_path: Path) -> None:
+    topic = kafka.new_topic(1)
+    file = write_rows(tmp_path / "rows.jsonl", [{"text": f"row {number}", "label": "a"} for number in range(50)])
+    flags = ["--topic", topic, "--limit", "40"]
+    done = learnd("produce", str(file), *flags, settings=[f"source.bootstrap_servers='{kafka.bootstrap_servers}'"])
+    assert (done.returncode, done.stdout) == (0, f"40 records sent to {topic}\n"), done.stderr
+    source = KafkaSource(topic=topic, bootstrap_servers=kafka.bootstrap_servers, buffer_records=100)
+    try:
+        source.open({})
+        values: list[bytes] = []
+        while len(values) < 40:
+            values += [record.value for record in source.take_arrived(100, timeout_s=1.0)]
+    finally:
+        source.close()
+    assert values == file.read_bytes().splitlines()[:40]
+
+
+@pytest.mark.kafka
+@LEAKS_SOCKETS
+def test_produce_refuses_a_topic_that_is_not_there(kafka: Cluster, tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", [{"text": "a", "label": "a"}])
+    settings = [f"source.bootstrap_servers='{kafka.bootstrap_servers}'"]
+    done = learnd("produce", str(file), "--topic", "no-such-topic", settings=settings)
+    assert done.returncode == 1
+    assert "no-such-topic" in done.stderr
+    assert "Traceback" not in done.stderr
