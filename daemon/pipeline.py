@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from daemon.errors import LedgerError
 from daemon.guard import Guard
 from daemon.learning.learner import Learner
-from daemon.monitoring.evaluation import Evaluation
+from daemon.monitoring.evaluation import Alarm, Evaluation
 from daemon.monitoring.telemetry import Telemetry
 from daemon.plan import Plan, advance
 from daemon.predictions import PredictionLog
@@ -36,13 +36,12 @@ class Pipeline:
         guard: Guard,
         predictions: PredictionLog,
         telemetry: Telemetry,
-        rewarm_on_drift: bool,
         live: bool,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.learner, self.evaluation, self.guard, self.dead_letters = learner, evaluation, guard, dead_letters
         self._decoder, self._predictions, self._telemetry = decoder, predictions, telemetry
-        self._rewarm_on_drift, self._live, self._wall_clock = rewarm_on_drift, live, wall_clock
+        self._live, self._wall_clock = live, wall_clock
         self.step = 0
         self.positions: dict[int, int] = {}
         self.journaled: dict[str, JSON] = {}
@@ -57,22 +56,24 @@ class Pipeline:
         """Examples learned so far."""
         return self.evaluation.rows
 
-    def learn(self, plan: Plan, records: Sequence[Record]) -> None:
-        """Carry out one step: each example is scored, then learned; reactions to drift apply from the next step on."""
+    def learn(self, plan: Plan, records: Sequence[Record]) -> list[Alarm]:
+        """Carry out one step: each example is scored, then learned; reactions to drift apply from the next step on. The
+        alarms that it raised."""
         if plan.rows != self.rows or plan.step != self.step + 1:
             raise LedgerError(
                 f"step {plan.step} was planned after {plan.rows} rows, but {self.rows} rows and {self.step} steps were "
                 "learned; ledger and checkpoint do not belong together: restore both from one backup"
             )
-        examples = self._decode(records)
+        examples, raised = self._decode(records), list[Alarm]()
         for piece in self.learner.pieces(examples):
             scored = self.learner.learn(piece)
             self._predictions.write(piece, scored, task=self.learner.task)
             alarms = self.evaluation.observe(scored, slices=[example.slices for example in piece])
             self._telemetry.alarms(alarms)
             self.guard.observe(piece, scored, evaluation=self.evaluation, alarms=alarms)
-            if self._rewarm_on_drift and any(alarm.worse for alarm in alarms):
-                self.learner.rewarm()
+            if any(alarm.worse for alarm in alarms):
+                self.learner.react()
+            raised += alarms
         self.step = plan.step
         self.positions = advance(self.positions, plan.runs)
         self.arrivals += [(self._live and record.timestamp_s) or self._wall_clock() for record in records]
@@ -83,6 +84,7 @@ class Pipeline:
             evaluation=self.evaluation,
             labels=self.learner.task.labels,
         )
+        return raised
 
     def change(self, journaled: Mapping[str, JSON]) -> None:
         """Take changed settings from the next step on."""

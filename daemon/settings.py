@@ -8,6 +8,7 @@ written to the ledger, *fixed* ones may not.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -95,6 +96,7 @@ class TaskSettings(Section):
 
     kind: Literal["classification", "regression"] = fixed("classification", "What the label is: a class or a number.")
     labels: tuple[str, ...] = fixed((), "The fixed set of labels; empty means that labels grow as they come.")
+    class_weights: dict[str, NonNegativeFloat] = fixed({}, "Label -> factor of its examples' weights; a label left out has 1.")
     max_labels: PositiveInt = fixed(1_000, "Labels at most; an example with one more becomes a dead letter.")
 
 
@@ -141,13 +143,20 @@ class OptimizerSettings(Section):
 
 
 class ScheduleSettings(Section):
-    """Learning-rate schedule of the transformer: linear warm-up, then the shape, warmed up again after a drift."""
+    """Learning-rate schedule of the transformer: linear warm-up, then the shape."""
 
     kind: Literal["constant", "cosine"] = fixed("constant", "What follows the warm-up.")
     warmup_steps: NonNegativeInt = fixed(20, "Steps of linear warm-up; 0 for none.")
     total_steps: PositiveInt = fixed(10_000, "Steps after which the cosine stays at its floor.")
     floor: Annotated[float, Field(ge=0, le=1)] = fixed(0.1, "Where the cosine ends, as a share of the base rate.")
-    rewarm_on_drift: bool = fixed(True, "Whether a drift alarm warms the rate up again and lets replay prefer recent rows.")
+
+
+class ReactionsSettings(Section):
+    """What a drift alarm for the worse sets off."""
+
+    rewarm: bool = fixed(True, "Warm the transformer's learning rate up again.")
+    recent_replay: bool = fixed(True, "Let the transformer's replay prefer recent rows for a while (balanced).")
+    faster_mixer: bool = fixed(True, "Let the mixer spread more of its weight for 200 rows.")
 
 
 class ReplaySettings(Section):
@@ -166,9 +175,15 @@ class MonitoringSettings(Section):
     """What watches the learning."""
 
     window_rows: PositiveInt = fixed(1_000, "Rows of the recent window of every metric.")
-    adwin_delta: Annotated[float, Field(gt=0, lt=1)] = fixed(
-        0.002, "Confidence of ADWIN on the error; smaller means fewer alarms."
+    detectors: tuple[Literal["glr", "adwin", "seed", "stepd", "hddm_w", "page_hinkley"], ...] = fixed(
+        ("glr", "adwin"), "Drift detectors on the error."
     )
+    alarms_per_100k: Annotated[float, Field(gt=0)] = fixed(
+        0.2, "False alarms in 100,000 stable rows that all detectors of the error together may raise."
+    )
+    direction: Literal["worse", "both"] = fixed("worse", "Changes of the error that raise an alarm.")
+    pause_rows: NonNegativeInt = fixed(0, "Rows after an alarm in which a detector raises no other.")
+    input_detector: bool = fixed(True, "Whether a change of the inputs raises an alarm, too; it is noted and sets nothing off.")
     max_slice_values: PositiveInt = fixed(50, "Values of a slice with figures of their own; the rest is counted as other.")
 
 
@@ -240,6 +255,7 @@ class Settings(Section):
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     replay: ReplaySettings = ReplaySettings()
+    reactions: ReactionsSettings = ReactionsSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     gate: GateSettings = GateSettings()
     storage: StorageSettings = StorageSettings()
@@ -266,6 +282,12 @@ def _mistakes(settings: Settings) -> list[str]:
         found.append('model.training: the mixture reads a frozen encoder; use kind = "transformer" to fine-tune it')
     if settings.model.kind == "transformer" and settings.task.kind == "regression" and settings.replay.kind == "balanced":
         found.append('replay.kind: "balanced" balances classes, a regression has none; use "reservoir" or "none"')
+    if settings.task.kind == "regression" and settings.task.class_weights:
+        found.append("task.class_weights: regression has no classes; remove them, and weigh examples by decoding.weight")
+    if settings.monitoring.detectors:
+        found += _budget_mistakes(settings.monitoring)
+    if settings.serving.max_queue < settings.serving.max_batch:
+        found.append(f"serving.max_queue: {settings.serving.max_queue} is below serving.max_batch; set it at least as high")
     if settings.task.kind == "regression" and settings.task.labels:
         found.append('task.labels: regression has no labels; remove them or use kind = "classification"')
     if settings.dead_letters.kind == "topic" and not settings.dead_letters.topic:
@@ -273,3 +295,14 @@ def _mistakes(settings: Settings) -> list[str]:
     if settings.dead_letters.kind == "topic" and settings.source.kind != "kafka":
         found.append('dead_letters.kind: "topic" needs the brokers of a Kafka source; use "file"')
     return found
+
+
+def _budget_mistakes(monitoring: MonitoringSettings) -> Iterable[str]:
+    """Detectors are calibrated for 0.1 to 10 false alarms each."""
+    num_detectors = len(monitoring.detectors)
+    low, high = 0.1 * num_detectors, 10.0 * num_detectors
+    if not low <= monitoring.alarms_per_100k <= high:
+        yield (
+            f"monitoring.alarms_per_100k: {monitoring.alarms_per_100k:g} cannot be shared by {num_detectors} detectors; choose "
+            f"from {low:g} to {high:g}, or name fewer"
+        )

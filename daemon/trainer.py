@@ -109,7 +109,8 @@ class Trainer:
         if not self._write_down("plan", plan.body()):
             return
         failpoint("plan.written")
-        self._pipeline.learn(plan, batch.records)
+        alarms = self._pipeline.learn(plan, batch.records)
+        self._keeper.note_alarms(alarms)
         self._pipeline.carried_out(self._ledger.position, self._ledger.head)
         failpoint("step.done")
 

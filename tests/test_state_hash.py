@@ -16,6 +16,7 @@ from daemon.learning.features.text import TextFeatures
 from daemon.learning.tables import table_experts
 from daemon.learning.texts import text_experts
 from daemon.monitoring.baselines import classification_baselines
+from daemon.monitoring.rivals import BEST_EXPERT
 from daemon.pipeline import Pipeline
 from daemon.state import State
 from daemon.storage.checkpoints import Checkpoints
@@ -48,12 +49,14 @@ def experts(model: str) -> list[str]:
 
 def components(model: str) -> list[str]:
     """Each part of the state that is hashed."""
+    watched = list(WATCHED)
     if model == "transformer":
         own = list(TRANSFORMER)
     else:
+        watched.append(f"evaluation/baselines/{BEST_EXPERT}")
         # A text's features depend on that text alone; a table's on the rows before it.
         own = [*MIXTURE, *experts(model), *(["extractors/table"] if model == "table" else [])]
-    return [*WATCHED, *(f"learner/model/{part}" for part in own)]
+    return [*watched, *(f"learner/model/{part}" for part in own)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from daemon.learning.models.pool import Pool
 from daemon.learning.models.regression import RegressionMixture
 from daemon.learning.models.transformer import Transformer
 from daemon.learning.optimizers import AdaGrad, AdamW
+from daemon.learning.reactions import Reactions
 from daemon.learning.regression_mixer import RegressionMixer
 from daemon.learning.regressors import regression_experts
 from daemon.learning.replay.balanced import Balanced
@@ -45,7 +46,7 @@ from daemon.state import JSON
 logger = logging.getLogger(__name__)
 
 # Sections that a server needs to build the model that takes a snapshot's weights.
-BLUEPRINT = ("task", "model", "features", "optimizer", "schedule", "replay")
+BLUEPRINT = ("task", "model", "features", "optimizer", "schedule", "replay", "reactions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ def _frozen(encoder: Encoder, device: str, max_tokens: int) -> FrozenEncoder:
 def task(settings: Settings) -> Task:
     if settings.task.kind == "regression":
         return Regression()
-    return Classification(max_labels=settings.task.max_labels, labels=settings.task.labels)
+    chosen = settings.task
+    return Classification(max_labels=chosen.max_labels, labels=chosen.labels, class_weights=chosen.class_weights)
 
 
 def model(settings: Settings, *, encoder: Encoder, device: torch.device, label_delay: int = 0) -> Model:
@@ -133,15 +135,16 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
             experts=regressors,
             mixer=RegressionMixer(num_experts=len(regressors)),
             companions=companions,
+            reactions=_reactions(settings),
         )
-    experts = text_experts(text) if text else []
+    experts = text_experts(text, label_history=settings.features.label_history) if text else []
     experts += table_experts(table, seed=settings.training.seed) if table else []
     mixer = (
         Mixer(num_experts=len(experts), max_total=TABLE_MAX_TOTAL, share_rate=SHARE_RATE)
         if table
         else Mixer(num_experts=len(experts), max_total=TEXT_MAX_TOTAL)
     )
-    return Mixture(extractors=extractors, experts=experts, mixer=mixer, companions=companions)
+    return Mixture(extractors=extractors, experts=experts, mixer=mixer, companions=companions, reactions=_reactions(settings))
 
 
 def _transformer(settings: Settings, *, encoder: Encoder, device: torch.device) -> Transformer:
@@ -166,7 +169,13 @@ def _transformer(settings: Settings, *, encoder: Encoder, device: torch.device) 
         rows_per_step=settings.replay.rows_per_step,
         replayed_per_step=settings.replay.replayed_per_step,
         seed=settings.training.seed,
+        reactions=_reactions(settings),
     )
+
+
+def _reactions(settings: Settings) -> Reactions:
+    chosen = settings.reactions
+    return Reactions(rewarm=chosen.rewarm, recent_replay=chosen.recent_replay, faster_mixer=chosen.faster_mixer)
 
 
 def _replay(chosen: ReplaySettings, *, seed: int) -> Replay:

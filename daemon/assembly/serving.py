@@ -64,8 +64,11 @@ class ModelAnswerer:
 
     def answer(self, inputs: Sequence[Input]) -> Sequence[Answer]:
         batch = Batch([row.text for row in inputs], [row.features for row in inputs])
-        answers: list[Answer] = self._task.decode(self._model.predict(batch))  # type: ignore[assignment] # plain dictionaries
-        return answers
+        answers = self._task.decode(self._model.predict(batch))
+        if self._model.answers_balanced:
+            for answer, balanced in zip(answers, self._task.decode(self._model.predict_balanced(batch)), strict=True):
+                answer["scores_balanced"] = balanced["scores"]
+        return answers  # type: ignore[return-value] # plain dictionaries of that form
 
 
 def _settings(snapshot: Snapshot) -> tuple[Settings, list[str]]:

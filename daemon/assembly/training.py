@@ -22,7 +22,9 @@ from daemon.guard import GateGuard, Guard, OpenGuard
 from daemon.keeper import Keeper
 from daemon.learning.device import choose_device, fingerprint, make_deterministic, memory_bytes
 from daemon.learning.learner import Learner
-from daemon.monitoring.drift.adwin import Adwin
+from daemon.monitoring.drift.base import Detector
+from daemon.monitoring.drift.budget import for_budget, inputs_for_budget
+from daemon.monitoring.drift.inputs import InputShift
 from daemon.monitoring.endpoint import TelemetryEndpoint
 from daemon.monitoring.evaluation import Evaluation
 from daemon.monitoring.gate import Gate
@@ -45,6 +47,9 @@ logger = logging.getLogger(__name__)
 
 # Kept only at the end: a backtest is not resumed and answers nobody.
 NEVER_S = float("inf")
+
+# Rows of a real stream hang together, so that inputs alarm more often than this says; such alarms are noted and no more.
+INPUT_ALARMS_PER_100K = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,6 @@ def _assemble(
         guard=_guard(settings, encoder, device) if keeps else OpenGuard(),
         predictions=predictions,
         telemetry=telemetry,
-        rewarm_on_drift=settings.schedule.rewarm_on_drift,
         live=isinstance(settings.source, KafkaSettings),
     )
     facts = {**fingerprint(device), "packages": _packages_sha256()}
@@ -192,12 +196,35 @@ def _terms(settings: Settings, encoder: models.Encoder, facts: dict[str, JSON]) 
 def _evaluation(settings: Settings, *, collect_auc: bool, label_delay: int) -> Evaluation:
     return Evaluation(
         task=settings.task.kind,
-        detectors={"adwin": Adwin(delta=settings.monitoring.adwin_delta)},
+        detectors=_detectors(settings),
+        inputs=_input_detector(settings),
+        has_experts=settings.model.kind == "mixture",
         window_rows=settings.monitoring.window_rows,
         max_slice_values=settings.monitoring.max_slice_values,
         collect_auc=collect_auc,
         label_delay=label_delay,
     )
+
+
+def _detectors(settings: Settings) -> dict[str, Detector]:
+    """Those of the error, which share the budget of false alarms."""
+    chosen = settings.monitoring
+    return {
+        name: for_budget(
+            name,
+            alarms_per_100k=chosen.alarms_per_100k / len(chosen.detectors),
+            direction=chosen.direction,
+            pause_rows=chosen.pause_rows,
+            values="binary" if settings.task.kind == "classification" else "relative",
+        )
+        for name in chosen.detectors
+    }
+
+
+def _input_detector(settings: Settings) -> InputShift | None:
+    if not settings.monitoring.input_detector:
+        return None
+    return inputs_for_budget(alarms_per_100k=INPUT_ALARMS_PER_100K, seed=settings.training.seed)
 
 
 def _guard(settings: Settings, encoder: models.Encoder, device: torch.device) -> Guard:

@@ -51,8 +51,6 @@ class Late(Model):
         self._prior = StalePrior()
         self._pending: deque[_Pending] = deque()
         self.weights_name = pool.weights_name
-        self.answers_BE = np.zeros((0, len(pool.expert_names)))
-        """What each expert alone answered in the last `learn`."""
 
     @property
     def num_classes(self) -> int:  # type: ignore[override] # a contract's attribute may be read through a property
@@ -69,17 +67,17 @@ class Late(Model):
         due = [(row.text, row.features) for row in islice(self._pending, num_due)]
         new = list(zip(batch.texts, batch.features, strict=True))
         self._begin([*due, *new])
-        outputs, alone, num_learned = [], [], 0
+        outputs, num_learned = [], 0
         for row, (text, features) in enumerate(new):
             said = self._pool.say(len(due) + row)
             answers = self._pool.answers(said)
             outputs.append(self._prior.blend(*answers) if len(answers) == 2 else answers[0] if answers else np.zeros(0))
-            alone.append(self._pool.alone(said))
+            self._pool.look(self._pool.alone(said))
             self._pending.append(_Pending(text, features, float(target_B[row]), float(weight_B[row]), said, answers))
             if len(self._pending) > self._delay:
                 self._learn_oldest(num_learned)
                 num_learned += 1
-        self.answers_BE = np.array(alone, dtype=np.float64).reshape(len(batch), len(self.expert_names))
+        self.best_expert_B, self.inputs_BD = self._pool.show()
         return self._stacked(outputs)
 
     def finish(self) -> None:
@@ -114,8 +112,8 @@ class Late(Model):
     def predict_balanced(self, batch: Batch) -> Floats:
         return self._pool.predict_balanced(batch)
 
-    def rewarm(self) -> None:
-        self._pool.rewarm()
+    def react(self) -> None:
+        self._pool.react()
 
     def set_rate(self, learning_rate: float) -> None:
         self._pool.set_rate(learning_rate)

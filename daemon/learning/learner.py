@@ -23,12 +23,15 @@ class Scored:
     `labels` are those known after the micro-batch, by class index (empty for regression). `target_B` holds class indices
     or numbers; NaN is a label that no weighted row has taught yet. `output` is (B, C) probabilities, C = len(labels), with
     0 where a class was not known when its row was predicted; or (B,) numbers. `weight_B` is what the rows were learned with.
+    `best_expert_B` and `inputs_BD` are as the model shows them (see `Model`).
     """
 
     labels: tuple[str, ...]
     target_B: NDArray[np.float64]
     output: NDArray[np.float64]
     weight_B: NDArray[np.float64]
+    best_expert_B: NDArray[np.float64] | None = None
+    inputs_BD: NDArray[np.float32] | None = None
 
 
 class Learner:
@@ -49,7 +52,7 @@ class Learner:
         weight_B = self._weights(examples)
         target_B = self.task.encode([example.target for example in examples], weight_B)
         output = self.model.learn(inputs(examples), target_B, weight_B)
-        return Scored(self.task.labels, target_B, output, weight_B)
+        return Scored(self.task.labels, target_B, output, weight_B, self.model.best_expert_B, self.model.inputs_BD)
 
     def _weights(self, examples: Sequence[Example]) -> Floats:
         """(B,) the weights that the rows are learned with."""
@@ -64,9 +67,9 @@ class Learner:
         """(B, C) as if all classes were equally frequent, without learning."""
         return self.model.predict_balanced(batch)
 
-    def rewarm(self) -> None:
+    def react(self) -> None:
         """React to a drift from the next step on."""
-        self.model.rewarm()
+        self.model.react()
 
     def set_rate(self, learning_rate: float) -> None:
         """Take a new base learning rate from the next step on."""

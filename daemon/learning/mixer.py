@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from daemon.errors import StateError
 from daemon.learning.compiled import compiled
+from daemon.learning.reactions import Haste
 from daemon.state import State
 
 Floats = NDArray[np.float64]
@@ -52,7 +53,7 @@ class Mixer:
         self._rate_M = np.array(rates, dtype=np.float64)
         self._max_total = max_total
         self._share_rate = share_rate
-        self._share = share
+        self._haste = Haste(share=share)
         self._share_floor = share_floor
         num_forecasters = len(rates) + num_experts
         self._weight_ME = np.full((len(rates), num_experts), 1.0 / num_experts)
@@ -78,13 +79,17 @@ class Mixer:
     def learn(self, target: int, weight: float) -> None:
         """Learn from the target of the row mixed last; `target` indexes K."""
         _step_mixers(self._log_p_EK, self._p_FK, target, weight, self._rate_M, self._max_total, self._weight_ME)
-        _step_share(self._p_FK, target, weight * self._share_rate, self._share, self._share_floor, self._share_F)
+        _step_share(self._p_FK, target, weight * self._share_rate, self._haste.next_share(), self._share_floor, self._share_F)
+
+    def hasten(self) -> None:
+        """Spread more of the weight over the next rows: the concept has changed."""
+        self._haste.begin()
 
     def is_finite(self) -> bool:
         return bool(np.isfinite(self._weight_ME).all() and np.isfinite(self._share_F).all())
 
     def state_dict(self) -> State:
-        return {"mixers": self._weight_ME.copy(), "share": self._share_F.copy()}
+        return {"mixers": self._weight_ME.copy(), "share": self._share_F.copy(), "haste": self._haste.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
         mixers, share = np.asarray(state["mixers"]), np.asarray(state["share"])
@@ -95,9 +100,13 @@ class Mixer:
             )
         self._weight_ME = mixers.astype(np.float64)
         self._share_F = share.astype(np.float64)
+        self._haste.load_state_dict(state["haste"])
 
-    weights = state_dict
-    load_weights = load_state_dict
+    def weights(self) -> State:
+        return self.state_dict()
+
+    def load_weights(self, state: State) -> None:
+        self.load_state_dict(state)
 
 
 @compiled

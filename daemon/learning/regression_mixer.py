@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
+from daemon.learning.reactions import Haste
 from daemon.state import State
 
 Floats = NDArray[np.float64]
@@ -45,7 +46,7 @@ class RegressionMixer:
         num_forecasters = len(rates) + num_experts
         self._rate_M = np.array(rates, dtype=np.float64)
         self._share_rate = share_rate
-        self._share = share
+        self._haste = Haste(share=share)
         self._weight_ME = np.full((len(rates), num_experts), 1.0 / num_experts)
         self._share_F = np.full(num_forecasters, 1.0 / num_forecasters)
         # The usual loss, rows learned, the least and the largest target.
@@ -75,23 +76,36 @@ class RegressionMixer:
     def learn(self, target: float, weight: float) -> None:
         """Learn from the target of the row mixed last."""
         _learn(
-            self._p_F, self._mixed, target, weight, self._rate_M, self._share_rate, self._share,
+            self._p_F, self._mixed, target, weight, self._rate_M, self._share_rate, self._haste.next_share(),
             self._weight_ME, self._share_F, self._scalar_S,
         )  # fmt: skip
+
+    def hasten(self) -> None:
+        """Spread more of the weight over the next rows: the concept has changed."""
+        self._haste.begin()
 
     def is_finite(self) -> bool:
         return bool(np.isfinite(self._weight_ME).all() and np.isfinite(self._share_F).all())
 
     def state_dict(self) -> State:
-        return {"mixers": self._weight_ME.copy(), "share": self._share_F.copy(), "scalars": self._scalar_S.copy()}
+        return {
+            "mixers": self._weight_ME.copy(),
+            "share": self._share_F.copy(),
+            "scalars": self._scalar_S.copy(),
+            "haste": self._haste.state_dict(),
+        }
 
     def load_state_dict(self, state: State) -> None:
         self._weight_ME = np.array(state["mixers"], dtype=np.float64)
         self._share_F = np.array(state["share"], dtype=np.float64)
         self._scalar_S = np.array(state["scalars"], dtype=np.float64)
+        self._haste.load_state_dict(state["haste"])
 
-    weights = state_dict
-    load_weights = load_state_dict
+    def weights(self) -> State:
+        return self.state_dict()
+
+    def load_weights(self, state: State) -> None:
+        self.load_state_dict(state)
 
 
 @compiled

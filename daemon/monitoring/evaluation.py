@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.errors import ConfigError
-from daemon.monitoring.baselines import Baseline, classification_baselines, regression_baselines
 from daemon.monitoring.drift.base import Detector
+from daemon.monitoring.drift.inputs import InputShift
 from daemon.monitoring.metrics.auc import BinaryScores
 from daemon.monitoring.metrics.base import Figures, Metrics
 from daemon.monitoring.metrics.classification import ClassificationMetrics
 from daemon.monitoring.metrics.regression import RegressionMetrics
 from daemon.monitoring.metrics.tally import NO_ANSWER, UNKNOWN
+from daemon.monitoring.rivals import Rivals
 from daemon.monitoring.saved import same_names, take
 from daemon.monitoring.slices import SliceMetrics
 from daemon.state import State
@@ -44,7 +45,8 @@ class ScoredRows(Protocol):
     """A micro-batch of B rows that were predicted and not yet learned.
 
     Classification: `target_B` holds class indices, NaN for a label that has none yet, and `output` probabilities (B, C); a
-    row of zeros is no answer, and a target of C or more was not known. Regression: numbers, both (B,).
+    row of zeros is no answer, and a target of C or more was not known. Regression: numbers, both (B,). `best_expert_B` is what
+    the best single expert answered, like a baseline; `inputs_BD` the inputs for the watch on them; None where there are none.
     """
 
     @property
@@ -55,6 +57,12 @@ class ScoredRows(Protocol):
 
     @property
     def weight_B(self) -> Floats: ...  # noqa: N802 - a shape suffix
+
+    @property
+    def best_expert_B(self) -> Floats | None: ...  # noqa: N802 - a shape suffix
+
+    @property
+    def inputs_BD(self) -> NDArray[np.float32] | None: ...  # noqa: N802 - a shape suffix
 
 
 class Evaluation:
@@ -73,6 +81,8 @@ class Evaluation:
     ...         target_B=np.array([0.0, 1.0, 1.0]),
     ...         output=np.array([[0.0, 0.0], [1.0, 0.0], [0.25, 0.75]]),
     ...         weight_B=np.ones(3),
+    ...         best_expert_B=None,
+    ...         inputs_BD=None,
     ...     )
     ... )
     []
@@ -95,9 +105,11 @@ class Evaluation:
         max_slice_values: int = 20,
         collect_auc: bool = False,
         label_delay: int = 0,
+        has_experts: bool = False,
+        inputs: InputShift | None = None,
     ) -> None:
-        """`detectors` by the name under which they raise alarms; `collect_auc` (binary) takes 9 bytes a row; `label_delay` in
-        rows."""
+        """`detectors` of the error by the name under which they raise alarms, `inputs` that of the inputs; `collect_auc`
+        (binary) takes 9 bytes a row; `label_delay` in rows; `has_experts` says that rows come with `best_expert_B`."""
         if task not in ("classification", "regression"):
             raise ConfigError(f"task is {task!r}; it must be 'classification' or 'regression'")
         self._task = task
@@ -105,14 +117,13 @@ class Evaluation:
         self._metrics = self._new_metrics()
         self._slices = SliceMetrics(new_metrics=self._new_metrics, max_values=max_slice_values)
         self._scores = BinaryScores() if collect_auc and task == "classification" else None
-        baselines = classification_baselines() if task == "classification" else regression_baselines()
-        self._baselines = {name: _Rival(it, self._new_metrics(it.has_probabilities)) for name, it in baselines.items()}
-        self._detectors = dict(detectors)
+        self._rivals = Rivals(task=task, new_metrics=self._new_metrics, has_experts=has_experts)
+        self._detectors, self._inputs = dict(detectors), inputs
         self._alarms: deque[Alarm] = deque(maxlen=MAX_ALARMS_KEPT)
         self._label_delay = label_delay
         self._num_unscored = 0
         self._on_their_way: deque[tuple[float, bool]] = deque()  # targets, and whether they are to be learned
-        self.loss_B, self.baseline_loss_B = np.empty(0), {name: np.empty(0) for name in baselines}
+        self.loss_B, self.baseline_loss_B = np.empty(0), {name: np.empty(0) for name in self._rivals.baseline_names}
 
     def _new_metrics(self, has_probabilities: bool = True) -> Metrics:
         if self._task == "classification":
@@ -133,10 +144,11 @@ class Evaluation:
         """Score a micro-batch row by row, in order; the alarms that it raised. `slices`: each row's groups, name -> value."""
         num_rows = len(scored.target_B)
         self.loss_B = np.zeros(num_rows)
-        self.baseline_loss_B = {name: np.zeros(num_rows) for name in self._baselines}
+        losses_BR = np.zeros((num_rows, len(self._rivals.baseline_names)))
         alarms: list[Alarm] = []
         read = _answers if self._task == "classification" else _values
         learned = (scored.weight_B > 0).tolist()
+        best = [None] * num_rows if scored.best_expert_B is None else scored.best_expert_B.tolist()
         for row, (target, answer, probability) in enumerate(read(scored.target_B, scored.output)):
             self._on_their_way.append((target, learned[row]))
             if self._num_unscored < self._label_delay:
@@ -144,13 +156,15 @@ class Evaluation:
                 continue
             loss = self._metrics.update(target, answer, probability)
             self.loss_B[row] = loss
-            for name, rival in self._baselines.items():
-                self.baseline_loss_B[name][row] = rival.score(target)
+            losses_BR[row] = self._rivals.score(target, expert_answer=best[row])
             self._learn_arrived()
             if slices is not None and slices[row]:
                 self._slices.update(slices[row], target, answer, probability)
             if self._detectors:
                 alarms.extend(self._detect(self._metrics.relative(loss)))
+            if self._inputs is not None and scored.inputs_BD is not None:
+                alarms.extend(self._detect_in(scored.inputs_BD[row]))
+        self.baseline_loss_B = dict(zip(self._rivals.baseline_names, losses_BR.T, strict=True))
         if self._scores is not None:
             first = num_rows - min(num_rows, self._metrics.num_examples)  # scored ones come last
             self._scores.extend(scored.target_B[first:], scored.output[first:])
@@ -161,8 +175,7 @@ class Evaluation:
         """Have the baselines learn the label that arrives with the row just scored."""
         target, learned = self._on_their_way.popleft()
         if learned:
-            for rival in self._baselines.values():
-                rival.baseline.learn(target)
+            self._rivals.learn(target)
 
     def _detect(self, error: float) -> Iterator[Alarm]:
         """Show the error of the row just scored to every detector."""
@@ -170,6 +183,13 @@ class Evaluation:
             detector.update(error)
             if detector.drift_detected:
                 yield Alarm(example=self.rows - 1, detector=name, worse=detector.worse)
+
+    def _detect_in(self, inputs_D: NDArray[np.float32]) -> Iterator[Alarm]:
+        """Show the inputs of the row just scored to their detector; alone they do not tell a change for the worse."""
+        assert self._inputs is not None
+        self._inputs.update(inputs_D)
+        if self._inputs.drift_detected:
+            yield Alarm(example=self.rows - 1, detector="inputs", worse=False)
 
     def since_start(self) -> Figures:
         """The model's figures over all rows."""
@@ -180,12 +200,12 @@ class Evaluation:
         return self._metrics.window()
 
     def baselines_since_start(self) -> dict[str, Figures]:
-        """Each baseline's figures over all rows."""
-        return {name: rival.metrics.since_start() for name, rival in self._baselines.items()}
+        """Each baseline's figures over all rows, and the best single expert's."""
+        return self._rivals.since_start()
 
     def baselines_window(self) -> dict[str, Figures]:
-        """Each baseline's figures over the last rows; ask about once a second, not every row."""
-        return {name: rival.metrics.window() for name, rival in self._baselines.items()}
+        """Each baseline's figures over the last rows, and the best single expert's; ask about once a second, not every row."""
+        return self._rivals.window()
 
     def slices_since_start(self) -> dict[tuple[str, str], Figures]:
         """The model's figures by slice (name, value); values past the cap are together under "other"."""
@@ -218,9 +238,10 @@ class Evaluation:
             metrics["late"] = {"unscored": self._num_unscored, "targets": [list(row) for row in self._on_their_way]}
         return {
             "metrics": metrics,
-            "baselines": {name: rival.state_dict() for name, rival in self._baselines.items()},
+            "baselines": self._rivals.state_dict(),
             "detectors": {
                 "each": {name: detector.state_dict() for name, detector in self._detectors.items()},
+                "inputs": {} if self._inputs is None else self._inputs.state_dict(),
                 "alarms": [[alarm.example, alarm.detector, alarm.worse] for alarm in self._alarms],
             },
         }
@@ -230,7 +251,6 @@ class Evaluation:
             take(state, part, owner="evaluation") for part in ("metrics", "baselines", "detectors")
         )
         each = take(detectors, "each", owner="detectors")
-        same_names(baselines, self._baselines, owner="baselines")
         same_names(each, self._detectors, owner="detectors")
         self._metrics.load_state_dict(take(metrics, "model", owner="metrics"))
         self._slices.load_state_dict(take(metrics, "slices", owner="metrics"))
@@ -240,33 +260,13 @@ class Evaluation:
             late = take(metrics, "late", owner="metrics")
             self._num_unscored = int(late["unscored"])
             self._on_their_way = deque((float(target), bool(learned)) for target, learned in late["targets"])
-        for name, rival in self._baselines.items():
-            rival.load_state_dict(baselines[name])
+        self._rivals.load_state_dict(baselines)
         for name, detector in self._detectors.items():
             detector.load_state_dict(each[name])
+        if self._inputs is not None:
+            self._inputs.load_state_dict(take(detectors, "inputs", owner="detectors"))
         alarms = take(detectors, "alarms", owner="detectors")
         self._alarms = deque((Alarm(*alarm) for alarm in alarms), maxlen=MAX_ALARMS_KEPT)
-
-
-class _Rival:
-    """A baseline with its metrics."""
-
-    def __init__(self, baseline: Baseline, metrics: Metrics) -> None:
-        self.baseline = baseline
-        self.metrics = metrics
-
-    def score(self, target: float) -> float:
-        """Predict and score one row; the loss."""
-        baseline = self.baseline
-        probability = baseline.probability(int(target)) if baseline.has_probabilities else 0.0
-        return self.metrics.update(target, baseline.predict(), probability)
-
-    def state_dict(self) -> State:
-        return {"baseline": self.baseline.state_dict(), "metrics": self.metrics.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.baseline.load_state_dict(take(state, "baseline", owner="baseline"))
-        self.metrics.load_state_dict(take(state, "metrics", owner="baseline"))
 
 
 def _answers(target_B: Floats, output_BC: Floats) -> Iterator[tuple[float, float, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias, TypedDict, final
+from typing import Literal, NotRequired, Protocol, TypeAlias, TypedDict, final
 
 from daemon.errors import ModelError
 from daemon.storage.snapshot import Snapshot
@@ -35,10 +35,12 @@ def features_of(values: Mapping[str, float | str | bool | None]) -> dict[str, fl
 
 @final
 class Labelled(TypedDict):
-    """Classification: the label with the highest score, and the score of each label."""
+    """Classification: the label with the highest score, the score of each label, and, where the model has such an answer, the
+    scores as if all labels were equally frequent: for streams whose labels come sorted."""
 
     label: str
     scores: dict[str, float]
+    scores_balanced: NotRequired[dict[str, float]]
 
 
 @final
@@ -86,7 +88,11 @@ def answer_all(answerer: Answerer, inputs: Sequence[Input]) -> Sequence[Answer]:
     if len(answers) != len(inputs):
         raise ModelError(f"the model gave {len(answers)} answers to {len(inputs)} inputs; its answer() must keep their number")
     for row, answer in enumerate(answers):
-        numbers = answer["scores"].values() if "scores" in answer else (answer["value"],)
+        numbers = (
+            [*answer["scores"].values(), *answer.get("scores_balanced", {}).values()]
+            if "scores" in answer
+            else [answer["value"]]
+        )
         if not all(map(math.isfinite, numbers)):
             raise ModelError(
                 f"the answer to row {row} of {len(inputs)} is not finite: {answer}; roll back to an older snapshot"

@@ -77,7 +77,7 @@ def test_rate_and_re_warming_reach_the_model(encoder: Path) -> None:
     one.learn(EXAMPLES)
     one.set_rate(1e-3)
     assert one.model.stats()["learning_rate"] == 1e-3
-    one.rewarm()
+    one.react()
     assert one.model.stats()["learning_rate"] == 2.5e-4
 
 

@@ -114,7 +114,7 @@ def test_a_resumed_run_goes_on_bit_for_bit(make: Make, training: Training, cut: 
     whole, first, second = make(training), make(training), make(training)
     for model in (whole, first):
         feed(model, 0, 30)
-        model.rewarm()
+        model.react()
         model.set_rate(5e-4)
     restart = max(cut, 30)
     feed(whole, 30, restart, size=10)
@@ -126,7 +126,7 @@ def test_a_resumed_run_goes_on_bit_for_bit(make: Make, training: Training, cut: 
     assert same(whole.state_dict(), first.state_dict())
     assert all(np.array_equal(a, b) for a, b in zip(feed(second, restart, 128, size=9), tail, strict=True))
     assert same(second.state_dict(), whole.state_dict())
-    assert same(saved["generators"], {"seed": 0, "rows": restart, "steps": restart // 8, "rewarm_due": restart < 32})
+    assert same(saved["generators"], {"seed": 0, "rows": restart, "steps": restart // 8, "reaction_due": restart < 32})
 
 
 @both
@@ -299,7 +299,7 @@ def test_a_new_rate_and_a_re_warm_count_from_the_next_step(make: Make) -> None:
     assert model.stats()["learning_rate"] == 1e-3
     model.set_rate(2e-3)
     assert model.stats()["learning_rate"] == 2e-3
-    model.rewarm()
+    model.react()
     assert model.stats()["learning_rate"] == 5e-4
     feed(model, 64, 72)
     assert model.stats()["learning_rate"] == 1e-3

@@ -22,6 +22,8 @@ class Scored:
     target_B: Floats
     output: Floats
     weight_B: Floats
+    best_expert_B: Floats | None = None
+    inputs_BD: NDArray[np.float32] | None = None
 
     def cut(self, start: int, end: int) -> Scored:
         return Scored(self.target_B[start:end], self.output[start:end], self.weight_B[start:end])

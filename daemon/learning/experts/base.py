@@ -38,6 +38,11 @@ class Extractor(ABC):
     def encode(self, row: int) -> None:
         """Make row `row` of the micro-batch the current one."""
 
+    def summary(self) -> NDArray[np.float32]:
+        """(D,) the current row in a few numbers, by which a change of the inputs is seen; D never changes, and is 0 where
+        there is nothing to say. NaN is a missing value."""
+        return np.empty(0, np.float32)
+
     @abstractmethod
     def learn(self, target: float, weight: float) -> None:
         """Take the current row into running statistics (nothing where weight is 0). `target` is a class index or number."""

@@ -21,6 +21,8 @@ from daemon.state import State
 # Categories of one column that get an input of their own; those after them share inputs by a code of random signs.
 ONE_HOT = 16
 CODE_WIDTH = 4
+# Columns that the watch on inputs sees.
+SUMMARY_WIDTH = 64
 # Beyond this a number is drawn in, so that no square overflows.
 LARGEST = 1e100
 PAIRS = 64
@@ -175,6 +177,15 @@ class TableFeatures(Extractor):
             self.labels.last_L, self.labels.share_CH, token_T,
         )  # fmt: skip
         self.context_tiles.hashes_T = token_T[:num_context]
+
+    def summary(self) -> NDArray[np.float32]:
+        """(64,) of each of the first 64 columns the rank of its number, or a number that stands for its category."""
+        kind_N, n = self._kind_N[:SUMMARY_WIDTH], min(len(self._names), SUMMARY_WIDTH)
+        summary_D = np.full(SUMMARY_WIDTH, np.nan, np.float32)
+        of_category_N = self._category_N[:n] / 2.0**64
+        known_N = np.where(kind_N == kernels.NUMBER, self._rank_N[:n], of_category_N)
+        summary_D[:n] = np.where(kind_N == kernels.MISSING, np.nan, known_N)
+        return summary_D
 
     def exact_keys(self) -> NDArray[np.uint64]:
         """(N,) a hash of the current row's exact value in each column known, 0 where it has none."""

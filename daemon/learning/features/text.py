@@ -55,6 +55,9 @@ class TextFeatures(Extractor):
         if self._encoder:
             self.embedding = self.embeddings_BD[row]
 
+    def summary(self) -> NDArray[np.float32]:
+        return self.embedding
+
     def learn(self, target: float, weight: float) -> None:
         """Nothing: the features of a text depend on that text alone."""
 

@@ -30,6 +30,13 @@ class Model(ABC):
     num_classes: int
     """Classes known so far; 0 for regression."""
 
+    best_expert_B: Floats | None = None
+    """What the single expert that had done best so far answered in the last `learn`: class indices (-1 for none) or numbers.
+    None where the model is no pool of experts."""
+
+    inputs_BD: NDArray[np.float32] | None = None
+    """The inputs of the last `learn` in a few numbers a row, always as many. None where the model has none."""
+
     @abstractmethod
     def learn(self, batch: Batch, target_B: NDArray[np.float64], weight_B: NDArray[np.float64]) -> Floats:
         """Predict each row, then learn it. Returns what was predicted: (B, C) with C as known after the batch, or (B,).
@@ -46,6 +53,9 @@ class Model(ABC):
         `predict` where the model has no such answer. Computable from `weights`."""
         return self.predict(batch)
 
+    answers_balanced = False
+    """Whether `predict_balanced` has an answer of its own."""
+
     def finish(self) -> None:  # noqa: B027 - only late labels leave rows to learn
         """Learn what is still waiting for its label, at the end of a backtest."""
 
@@ -54,8 +64,8 @@ class Model(ABC):
         return [slice(0, len(weight_B))]
 
     @abstractmethod
-    def rewarm(self) -> None:
-        """React to a drift from the next step on: warm the learning rate up again where there is a schedule."""
+    def react(self) -> None:
+        """React to a drift for the worse, from the next row or step on, as `Reactions` has it."""
 
     @abstractmethod
     def set_rate(self, learning_rate: float) -> None:

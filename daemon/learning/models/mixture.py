@@ -13,6 +13,7 @@ from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.mixer import LOG_FLOOR, Mixer
 from daemon.learning.models.base import Floats
 from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
+from daemon.learning.reactions import Reactions
 from daemon.state import JSON, State
 
 
@@ -21,8 +22,10 @@ class Mixture(Pool):
 
     Every row is encoded, predicted by all experts, mixed, and learned by all, before the next row is looked at; a new label
     grows the pool in between. Experts predict over C + 1 classes (see `experts/base.py`); the answer is the mixed
-    distribution over the C known ones. `errors_E`, the errors each expert would have made alone, tells the best single one.
+    distribution over the C known ones.
     """
+
+    answers_balanced = True
 
     def __init__(
         self,
@@ -31,29 +34,27 @@ class Mixture(Pool):
         experts: Sequence[Expert],
         mixer: Mixer,
         companions: Mapping[str, Path | JSON] | None = None,
+        reactions: Reactions = Reactions(),  # noqa: B008 - it is frozen
     ) -> None:
-        super().__init__(extractors=extractors, experts=experts, weighing=mixer, companions=companions)
+        super().__init__(extractors=extractors, experts=experts, weighing=mixer, companions=companions, reactions=reactions)
         self._mixer = mixer
         self.num_classes = 0
-        self.errors_E = np.zeros(len(self._experts), dtype=np.int64)
-        self.answers_BE: NDArray[np.int64] = np.zeros((0, len(self._experts)), dtype=np.int64)
-        """What each expert alone answered in the last `learn`: class indices, -1 where no label was known yet."""
         self._num_learned = 0
 
     def learn(self, batch: Batch, target_B: Floats, weight_B: Floats) -> Floats:
         self.begin(batch)
         num_known = max(self.num_classes, int(target_B.max(initial=-1.0)) + 1)
         output_BC = np.zeros((len(batch), num_known))
-        self.answers_BE = np.full((len(batch), len(self._experts)), -1, dtype=np.int64)
         for row in range(len(batch)):
             p_EK = self.say(row)
-            mixed_K = self._mixer.mix(p_EK)
+            mixed_K, alone_E = self._mixer.mix(p_EK), self.alone(p_EK)
+            self.look(alone_E)
             if self.num_classes:
                 output_BC[row, : self.num_classes] = _over_known(mixed_K)
-                self.answers_BE[row] = self.alone(p_EK)
             if weight_B[row] > 0.0:
-                self._learn_row(int(target_B[row]), float(weight_B[row]), mixed_K, self.answers_BE[row])
+                self._learn_row(int(target_B[row]), float(weight_B[row]), mixed_K, alone_E)
             self.num_rows += 1
+        self.best_expert_B, self.inputs_BD = self.show()
         return output_BC[:, : self.num_classes]
 
     def predict(self, batch: Batch) -> Floats:
@@ -125,14 +126,12 @@ class Mixture(Pool):
         return super().state_dict() | {
             "learned": self._num_learned,
             "num_classes": self.num_classes,
-            "errors": self.errors_E.copy(),
         }
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
         self._num_learned = int(state["learned"])
         self.num_classes = int(state["num_classes"])
-        self.errors_E = np.array(state["errors"], dtype=np.int64)
 
     def weights(self) -> State:
         return super().weights() | {"num_classes": self.num_classes}

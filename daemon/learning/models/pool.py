@@ -14,10 +14,12 @@ from daemon.errors import StateError
 from daemon.learning.batch import Batch
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.models.base import Floats, Model
+from daemon.learning.reactions import Reactions
 from daemon.state import JSON, State
 
 # How far back the loss shown in telemetry reaches, in rows.
 LOSS_HORIZON_ROWS = 500
+NOTHING = np.empty(0, np.float32)
 
 
 class Part(Protocol):
@@ -35,6 +37,7 @@ class Weighing(Part, Protocol):
     @property
     def expert_weights(self) -> Floats: ...
     def is_finite(self) -> bool: ...
+    def hasten(self) -> None: ...
 
 
 class Pool(Model):
@@ -54,13 +57,18 @@ class Pool(Model):
         experts: Sequence[Expert],
         weighing: Weighing,
         companions: Mapping[str, Path | JSON] | None,
+        reactions: Reactions,
     ) -> None:
         self._extractors = dict(extractors)
         self._experts = tuple(experts)
-        self._weighing = weighing
+        self._weighing, self._reactions = weighing, reactions
         self._companions = dict(companions or {})
         self.num_rows = 0
+        self.errors_E = np.zeros(len(self._experts))
+        """What each expert would have lost alone: errors, or the sum of its absolute errors."""
         self._loss = 0.0
+        self._best: list[float] = []
+        self._seen: list[NDArray[np.float32]] = []
 
     @property
     def expert_names(self) -> tuple[str, ...]:
@@ -90,6 +98,17 @@ class Pool(Model):
     def take(self, row: int, said: Floats, target: float, weight: float) -> None:
         """Learn a row of the micro-batch, of which `said` was said earlier or now."""
 
+    def look(self, alone_E: NDArray[np.int64] | Floats) -> None:
+        """Remember of the current row, of which each expert alone answered so, what the best one answered and what it read."""
+        self._best.append(float(alone_E[int(self.errors_E.argmin())]))
+        self._seen.append(np.concatenate([NOTHING, *(extractor.summary() for extractor in self._extractors.values())]))
+
+    def show(self) -> tuple[Floats, NDArray[np.float32] | None]:
+        """`best_expert_B` and `inputs_BD` of the rows that were looked at since the last call."""
+        best_B, seen_BD = np.array(self._best, np.float64), np.array(self._seen, np.float32)
+        self._best, self._seen = [], []
+        return best_B, seen_BD if seen_BD.size else None
+
     def _encode(self, row: int) -> None:
         for extractor in self._extractors.values():
             extractor.encode(row)
@@ -100,8 +119,9 @@ class Pool(Model):
         for extractor in self._extractors.values():
             extractor.learn(target, weight)
 
-    def rewarm(self) -> None:
-        """Nothing to do: no part of the pool has a schedule, and fixed share finds the experts that adapt fastest."""
+    def react(self) -> None:
+        if self._reactions.faster_mixer:
+            self._weighing.hasten()
 
     def set_rate(self, learning_rate: float) -> None:
         """Nothing to do: the pool spans its rates, from which the mixer chooses."""
@@ -114,12 +134,14 @@ class Pool(Model):
         return self._weighing.is_finite() and all(_all_finite(expert.weights()) for expert in self._experts)
 
     def state_dict(self) -> State:
-        return {"rows": self.num_rows, "loss": self._loss, **self._parts(_state_of)}
+        own = {"rows": self.num_rows, "loss": self._loss, "errors": self.errors_E.copy()}
+        return own | self._parts(_state_of)
 
     def load_state_dict(self, state: State) -> None:
         self._load_parts(state, lambda part, saved: part.load_state_dict(saved))
         self.num_rows = int(state["rows"])
         self._loss = float(state["loss"])
+        self.errors_E = np.array(state["errors"], np.float64)
 
     def weights(self) -> State:
         return self._parts(lambda part: part.weights())

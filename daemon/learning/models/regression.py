@@ -11,15 +11,15 @@ from daemon.learning.batch import Batch
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.models.base import Floats
 from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
+from daemon.learning.reactions import Reactions
 from daemon.learning.regression_mixer import RegressionMixer
-from daemon.state import JSON, State
+from daemon.state import JSON
 
 
 class RegressionMixture(Pool):
     """Regression by E experts that read the extractors' features and are mixed by `mixer`.
 
     Every row is encoded, predicted by all experts, mixed, and learned by all, before the next row is looked at.
-    `absolute_error_E`, the sum of the errors each expert would have made alone, tells the best single one.
     """
 
     num_classes = 0
@@ -31,26 +31,24 @@ class RegressionMixture(Pool):
         experts: Sequence[Expert],
         mixer: RegressionMixer,
         companions: Mapping[str, Path | JSON] | None = None,
+        reactions: Reactions = Reactions(),  # noqa: B008 - it is frozen
     ) -> None:
-        super().__init__(extractors=extractors, experts=experts, weighing=mixer, companions=companions)
+        super().__init__(extractors=extractors, experts=experts, weighing=mixer, companions=companions, reactions=reactions)
         self._mixer = mixer
-        self.absolute_error_E = np.zeros(len(self._experts))
-        self.answers_BE: Floats = np.zeros((0, len(self._experts)))
-        """What each expert alone answered in the last `learn`."""
 
     def learn(self, batch: Batch, target_B: Floats, weight_B: Floats) -> Floats:
         if not np.isfinite(target_B).all():
             raise ValueError(f"target {target_B[~np.isfinite(target_B)][0]} is not a finite number; drop such rows")
         self.begin(batch)
         output_B = np.zeros(len(batch))
-        self.answers_BE = np.zeros((len(batch), len(self._experts)))
         for row in range(len(batch)):
             p_E = self.say(row)
             output_B[row] = self._mixer.mix(p_E)
-            self.answers_BE[row] = p_E
+            self.look(p_E)
             if weight_B[row] > 0.0:
                 self._learn_row(p_E, float(output_B[row]), float(target_B[row]), float(weight_B[row]))
             self.num_rows += 1
+        self.best_expert_B, self.inputs_BD = self.show()
         return output_B
 
     def predict(self, batch: Batch) -> Floats:
@@ -74,14 +72,7 @@ class RegressionMixture(Pool):
         self.num_rows += 1
 
     def _learn_row(self, p_E: Floats, output: float, target: float, weight: float) -> None:
-        self.absolute_error_E += abs(p_E - target)
+        self.errors_E += abs(p_E - target)
         self._loss += (abs(output - target) - self._loss) / min(self.num_rows + 1, LOSS_HORIZON_ROWS)
         self._mixer.learn(target, weight)
         self._learn_parts(target, weight)
-
-    def state_dict(self) -> State:
-        return super().state_dict() | {"errors": self.absolute_error_E.copy()}
-
-    def load_state_dict(self, state: State) -> None:
-        super().load_state_dict(state)
-        self.absolute_error_E = np.array(state["errors"], dtype=np.float64)

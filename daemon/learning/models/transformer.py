@@ -20,6 +20,7 @@ from daemon.learning.models.finetuned import Finetuned
 from daemon.learning.models.frozen import Frozen
 from daemon.learning.models.network import Network
 from daemon.learning.optimizers import Optimizer
+from daemon.learning.reactions import Reactions
 from daemon.learning.replay.base import Replay, Rows, concatenate, num_rows, take
 from daemon.learning.schedules import Schedule
 from daemon.state import JSON, State
@@ -56,6 +57,7 @@ class Transformer(Model):
         rows_per_step: int,
         replayed_per_step: int,
         seed: int,
+        reactions: Reactions = Reactions(),  # noqa: B008 - it is frozen
     ) -> None:
         if rows_per_step < 1 or replayed_per_step < 0:
             raise ValueError(f"{rows_per_step=} must be at least 1 and {replayed_per_step=} at least 0")
@@ -71,11 +73,12 @@ class Transformer(Model):
         self._rows_per_step = rows_per_step
         self._replayed_per_step = replayed_per_step
         self._seed = seed
+        self._reactions = reactions
         self._labels: tuple[str, ...] = ()
         self._pending: Rows = {}
         self._rows = 0
         self._steps = 0
-        self._rewarm_due = False
+        self._reaction_due = False
         self._loss = torch.zeros(())
         self._grad_norm = torch.zeros(())
         self.num_classes = 0
@@ -102,18 +105,21 @@ class Transformer(Model):
     def pieces(self, weight_B: Floats) -> list[slice]:
         return list(self._pieces(weight_B))
 
-    def rewarm(self) -> None:
+    def react(self) -> None:
         # Rows that wait for their step were scored before the alarm: it applies from the step after theirs, so that
         # where a micro-batch was cut makes no difference.
-        self._rewarm_due = True
+        self._reaction_due = True
         if not num_rows(self._pending):
-            self._rewarm_now()
+            self._react_now()
 
-    def _rewarm_now(self) -> None:
-        if self._rewarm_due:
+    def _react_now(self) -> None:
+        if not self._reaction_due:
+            return
+        if self._reactions.rewarm:
             self._schedule.rewarm()
+        if self._reactions.recent_replay:
             self._replay.prefer_recent()
-            self._rewarm_due = False
+        self._reaction_due = False
 
     def set_rate(self, learning_rate: float) -> None:
         self._schedule.set_rate(learning_rate)
@@ -144,7 +150,7 @@ class Transformer(Model):
                 "seed": self._seed,
                 "rows": self._rows,
                 "steps": self._steps,
-                "rewarm_due": self._rewarm_due,
+                "reaction_due": self._reaction_due,
             },
             "pending": dict(self._pending),
         }
@@ -161,7 +167,7 @@ class Transformer(Model):
         self._replay.load_state_dict(state.get("replay", {}))
         self._pending = {name: np.asarray(column) for name, column in state.get("pending", {}).items()}
         self._rows, self._steps = generators["rows"], generators["steps"]
-        self._rewarm_due = generators["rewarm_due"]
+        self._reaction_due = generators["reaction_due"]
         self.num_classes = self._network.head.out_features - 1 if self._classifies else 0
 
     def weights(self) -> State:
@@ -238,7 +244,7 @@ class Transformer(Model):
         self._schedule.advance()
         self._replay.update(new)
         self._steps += 1
-        self._rewarm_now()
+        self._react_now()
         return logits_NK.detach()
 
     def _losses(self, logits_NK: Tensor, targets: NDArray[np.float64]) -> Tensor:

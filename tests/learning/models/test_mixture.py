@@ -144,13 +144,28 @@ def test_a_pool_without_a_balanced_answer_gives_its_own() -> None:
     assert model.predict_balanced(BATCH).tobytes() == model.predict(BATCH).tobytes()
 
 
-def test_what_each_expert_answered_counts_its_errors() -> None:
+def test_the_best_expert_is_the_one_with_the_fewest_errors_so_far() -> None:
     model = text_mixture()
-    errors_E = np.zeros(len(model.expert_names), dtype=np.int64)
-    for start in range(0, 160, 32):
-        learn(model, range(start, start + 32))
-        errors_E += (model.answers_BE != TARGETS[start : start + 32, None]).sum(axis=0)
-    assert model.errors_E.tolist() == errors_E.tolist()
+    for row in range(160):
+        best, before_E = int(model.errors_E.argmin()), model.errors_E.copy()
+        learn(model, range(row, row + 1))
+        assert model.best_expert_B is not None
+        was_wrong = model.best_expert_B[0] != TARGETS[row]
+        assert model.errors_E[best] == before_E[best] + was_wrong
+    assert 0 < model.errors_E.min() < 60
+
+
+@pytest.mark.parametrize("cut", [1, 7, 64])
+def test_the_watch_on_inputs_sees_the_same_however_the_stream_is_cut(cut: int) -> None:
+    model, seen = text_mixture(), []
+    for start in range(0, 160, cut):
+        learn(model, range(start, min(160, start + cut)), cut=cut)
+        assert model.inputs_BD is not None
+        seen.append(model.inputs_BD)
+    whole = text_mixture()
+    learn(whole, range(160), cut=160)
+    assert whole.inputs_BD is not None
+    np.testing.assert_allclose(np.concatenate(seen), whole.inputs_BD, atol=1e-6)
 
 
 def test_a_weight_that_is_not_finite_is_seen() -> None:

@@ -1,0 +1,73 @@
+"""What the model has to beat, scored row by row beside it: the simple baselines, and its own best single expert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from daemon.monitoring.baselines import Baseline, classification_baselines, regression_baselines
+from daemon.monitoring.metrics.base import Figures, Metrics
+from daemon.monitoring.saved import same_names, take
+from daemon.state import State
+
+BEST_EXPERT: Final = "best_expert"
+"""The expert that had made the fewest errors (or the smallest ones) before the row; its answer comes with the row."""
+
+
+class Rivals:
+    """The baselines of a task with their metrics, and, where the model is a pool of experts, the best of those."""
+
+    def __init__(self, *, task: str, new_metrics: Callable[[bool], Metrics], has_experts: bool) -> None:
+        """`new_metrics` makes metrics for a rival with probabilities or without."""
+        made = classification_baselines() if task == "classification" else regression_baselines()
+        self._baselines: dict[str, tuple[Baseline, Metrics]] = {
+            name: (baseline, new_metrics(baseline.has_probabilities)) for name, baseline in made.items()
+        }
+        self._expert = new_metrics(False) if has_experts else None
+
+    @property
+    def baseline_names(self) -> tuple[str, ...]:
+        return tuple(self._baselines)
+
+    def score(self, target: float, *, expert_answer: float | None) -> tuple[float, ...]:
+        """Score one row; the loss of each baseline."""
+        if self._expert is not None:
+            assert expert_answer is not None, "a pool of experts tells what its best one answered"
+            self._expert.update(target, expert_answer, 0.0)
+        return tuple(_score(baseline, metrics, target) for baseline, metrics in self._baselines.values())
+
+    def learn(self, target: float) -> None:
+        """Have the baselines learn a label that has arrived."""
+        for baseline, _ in self._baselines.values():
+            baseline.learn(target)
+
+    def since_start(self) -> dict[str, Figures]:
+        """Each rival's figures over all rows."""
+        return {name: metrics.since_start() for name, metrics in self._metrics().items()}
+
+    def window(self) -> dict[str, Figures]:
+        """Each rival's figures over the last rows."""
+        return {name: metrics.window() for name, metrics in self._metrics().items()}
+
+    def _metrics(self) -> dict[str, Metrics]:
+        expert = {} if self._expert is None else {BEST_EXPERT: self._expert}
+        return {name: metrics for name, (_, metrics) in self._baselines.items()} | expert
+
+    def state_dict(self) -> State:
+        baselines: State = {
+            name: {"baseline": baseline.state_dict(), "metrics": metrics.state_dict()}
+            for name, (baseline, metrics) in self._baselines.items()
+        }
+        return baselines | ({} if self._expert is None else {BEST_EXPERT: {"metrics": self._expert.state_dict()}})
+
+    def load_state_dict(self, state: State) -> None:
+        same_names(state, self._metrics(), owner="baselines")
+        for name, metrics in self._metrics().items():
+            metrics.load_state_dict(take(state[name], "metrics", owner="baseline"))
+        for name, (baseline, _) in self._baselines.items():
+            baseline.load_state_dict(take(state[name], "baseline", owner="baseline"))
+
+
+def _score(baseline: Baseline, metrics: Metrics, target: float) -> float:
+    probability = baseline.probability(int(target)) if baseline.has_probabilities else 0.0
+    return metrics.update(target, baseline.predict(), probability)
