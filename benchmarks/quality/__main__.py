@@ -12,7 +12,7 @@ from benchmarks.quality import burst, results, streams
 from benchmarks.quality.baselines import baseline_answers
 from benchmarks.quality.beside import run_peer
 from benchmarks.quality.cases import CASES, Case
-from benchmarks.quality.learnd import NotAvailableError, alarm_figures, backtest, balanced_accuracy
+from benchmarks.quality.learnd import NotAvailableError, alarm_figures, backtest, held_out
 from benchmarks.quality.scores import Answers, Floats, figures, losses, targets, worst_excess
 from benchmarks.quality.table import render
 
@@ -95,7 +95,7 @@ def _run_learnd(case: Case, file: Path, target_N: Floats, index: Mapping[str, in
     if case.drift_every:
         learnd |= alarm_figures(run.report, every=case.drift_every, allowed_delay=case.allowed_delay)
     if case.evaluate:
-        learnd["balanced_accuracy"] = balanced_accuracy(run.report)
+        learnd |= held_out(run.report)
     told = {key: run.report[key] for key in ("encoder", "examples_per_s", "state_sha256")}
     return {**result, "learnd": learnd, "command": run.command, **told, **stamp}
 

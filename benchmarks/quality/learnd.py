@@ -106,9 +106,13 @@ def alarm_figures(report: Mapping[str, Any], *, every: int, allowed_delay: int) 
     }
 
 
-def balanced_accuracy(report: Mapping[str, Any]) -> float | None:
-    """Accuracy of the prior-free answer on the second file."""
-    evaluation = report.get("evaluation") or {}
-    balanced = evaluation.get("balanced") or report.get("balanced") or {}
-    value = balanced.get("accuracy")
-    return None if value is None else float(value)
+def held_out(report: Mapping[str, Any]) -> dict[str, float | None]:
+    """Accuracy of the final state on the second file, and that of its prior-free answer.
+
+    >>> held_out({"evaluation": {"accuracy": 0.25}, "balanced": None})
+    {'test_accuracy': 0.25, 'balanced_accuracy': None}
+    """
+    return {
+        "test_accuracy": (report["evaluation"] or {}).get("accuracy"),
+        "balanced_accuracy": (report["balanced"] or {}).get("accuracy"),
+    }
