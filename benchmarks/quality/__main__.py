@@ -14,7 +14,7 @@ from benchmarks.quality.beside import run_peer
 from benchmarks.quality.cases import CASES, Case
 from benchmarks.quality.learnd import NotAvailableError, alarm_figures, backtest, held_out
 from benchmarks.quality.scores import Answers, Floats, figures, losses, targets, worst_excess
-from benchmarks.quality.table import render
+from benchmarks.quality.table import embedded, goals_table, render
 
 logger = logging.getLogger("benchmarks.quality")
 
@@ -36,6 +36,9 @@ def main() -> None:
         collected = results.load(json_path) | {case.name: result}
         results.save(json_path, collected)
         (chosen.docs / "quality.md").write_text(render(CASES, collected), encoding="utf-8")
+        if chosen.docs == DOCS:
+            readme = streams.ROOT / "README.md"
+            readme.write_text(embedded(readme.read_text(encoding="utf-8"), goals_table(CASES, collected)), encoding="utf-8")
 
 
 def _arguments() -> argparse.Namespace:

@@ -16,7 +16,8 @@ and on tables where learnd reads earlier labels they get the last one as a furth
 
 `✓` reached, `✗` missed, `–` not asked or not measured.
 
-| stream | figure | learnd | best baseline | best peer | anchor | floor | aim |
+"""
+GOALS: Final = """| stream | figure | learnd | best baseline | best peer | anchor | floor | aim |
 |---|---|---|---|---|---|---|---|
 """
 EXCESS: Final = """
@@ -47,7 +48,6 @@ MOST_EXCESS: Final = 0.01
 def render(cases: Sequence[Case], results: Mapping[str, Any]) -> str:
     """The whole page."""
     done = [(case, results[case.name]) for case in cases if case.name in results]
-    goals = "".join(_goal_row(case, goal, results.get(case.name, {})) for case in cases for goal in case.goals)
     excess = "".join(_excess_row(case.name, result["excess"]) for case, result in done if "excess" in result)
     runs = "".join(
         f"| {case.name} | {result['rows']:,} | `{result['command']}` | {result['commit']} | {result['versions']} "
@@ -56,7 +56,27 @@ def render(cases: Sequence[Case], results: Mapping[str, Any]) -> str:
         if "command" in result
     )
     peers = "".join(_peer_rows(case, result) for case, result in done)
-    return INTRO + goals + EXCESS + excess + RUNS + runs + PEERS + peers
+    return INTRO + goals_table(cases, results) + EXCESS + excess + RUNS + runs + PEERS + peers
+
+
+def goals_table(cases: Sequence[Case], results: Mapping[str, Any]) -> str:
+    """What was to be reached and what was, one row a figure."""
+    return GOALS + "".join(_goal_row(case, goal, results.get(case.name, {})) for case in cases for goal in case.goals)
+
+
+def embedded(page: str, table: str) -> str:
+    """A page with `table` in place of what stands between its marks.
+
+    >>> embedded("a\\n<!-- quality -->\\nold\\n<!-- /quality -->\\nb\\n", "new\\n")
+    'a\\n<!-- quality -->\\n\\nnew\\n\\n<!-- /quality -->\\nb\\n'
+
+    Raises `ValueError` where the marks are missing.
+    """
+    before, mark, rest = page.partition("<!-- quality -->\n")
+    _, end, after = rest.partition("<!-- /quality -->\n")
+    if not mark or not end:
+        raise ValueError("the page has no marks <!-- quality --> and <!-- /quality -->; put them back where the table belongs")
+    return f"{before}{mark}\n{table}\n{end}{after}"
 
 
 def _goal_row(case: Case, goal: Goal, result: Mapping[str, Any]) -> str:

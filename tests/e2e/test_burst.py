@@ -39,6 +39,9 @@ def accuracy(snapshots: Snapshots, version: int, probe: Sequence[Row]) -> float:
     return float(np.mean([answer.get("label") == row["label"] for answer, row in zip(answers, probe, strict=True)]))
 
 
+pytestmark = pytest.mark.usefixtures("torch_switches")
+
+
 @pytest.fixture
 def fast_folder() -> Iterator[Path]:
     """In memory where there is such a place: on a busy disk one publish may last as long as the burst."""
