@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from daemon.cap import SourceCap
 from daemon.errors import LedgerError
 from daemon.guard import Guard
 from daemon.learning.learner import Learner
@@ -34,6 +35,7 @@ class Pipeline:
         learner: Learner,
         evaluation: Evaluation,
         guard: Guard,
+        cap: SourceCap,
         predictions: PredictionLog,
         telemetry: Telemetry,
         live: bool,
@@ -41,7 +43,7 @@ class Pipeline:
     ) -> None:
         self.learner, self.evaluation, self.guard, self.dead_letters = learner, evaluation, guard, dead_letters
         self._decoder, self._predictions, self._telemetry = decoder, predictions, telemetry
-        self._live, self._wall_clock = live, wall_clock
+        self._cap, self._live, self._wall_clock = cap, live, wall_clock
         self.step = 0
         self.positions: dict[int, int] = {}
         self.journaled: dict[str, JSON] = {}
@@ -64,7 +66,7 @@ class Pipeline:
                 f"step {plan.step} was planned after {plan.rows} rows, but {self.rows} rows and {self.step} steps were "
                 "learned; ledger and checkpoint do not belong together: restore both from one backup"
             )
-        examples, raised = self._decode(records), list[Alarm]()
+        examples, raised = self._cap.limited(self._decode(records)), list[Alarm]()
         for piece in self.learner.pieces(examples):
             scored = self.learner.learn(piece)
             self._predictions.write(piece, scored, task=self.learner.task)
@@ -111,6 +113,7 @@ class Pipeline:
                 "step": self.step,
                 "positions": {str(partition): offset for partition, offset in sorted(self.positions.items())},
                 "journaled": self.journaled,
+                "cap": self._cap.state_dict(),
             },
         }
 
@@ -121,6 +124,7 @@ class Pipeline:
         self.step = state["progress"]["step"]
         self.positions = {int(partition): offset for partition, offset in state["progress"]["positions"].items()}
         self.journaled = state["progress"]["journaled"]
+        self._cap.load_state_dict(state["progress"]["cap"])
 
     def state_sha256(self) -> str:
         """Hash of what is learned and why, in canonical order: everything but the number of steps that it was cut into, and

@@ -133,6 +133,13 @@ class TrainingSettings(Section):
     batch_wait_s: PositiveFloat = setting(0.1, "Seconds that the oldest record waits before a micro-batch closes unfilled.")
 
 
+class CapSettings(Section):
+    """A limit on how far the examples of one source may move the model in a minute; off unless `slice` names one."""
+
+    slice: str = fixed("", "Slice (of decoding.slices) whose values are the sources; empty for no limit.")
+    weight_per_minute: PositiveFloat = fixed(100.0, "Weight of the examples that one source may teach in a minute.")
+
+
 class OptimizerSettings(Section):
     """Optimizer of the transformer."""
 
@@ -256,6 +263,7 @@ class Settings(Section):
     schedule: ScheduleSettings = ScheduleSettings()
     replay: ReplaySettings = ReplaySettings()
     reactions: ReactionsSettings = ReactionsSettings()
+    cap: CapSettings = CapSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     gate: GateSettings = GateSettings()
     storage: StorageSettings = StorageSettings()
@@ -282,6 +290,11 @@ def _mistakes(settings: Settings) -> list[str]:
         found.append('model.training: the mixture reads a frozen encoder; use kind = "transformer" to fine-tune it')
     if settings.model.kind == "transformer" and settings.task.kind == "regression" and settings.replay.kind == "balanced":
         found.append('replay.kind: "balanced" balances classes, a regression has none; use "reservoir" or "none"')
+    if settings.cap.slice and settings.cap.slice not in settings.decoding.slices:
+        known = ", ".join(settings.decoding.slices) or "none"
+        found.append(
+            f'cap.slice: there is no slice "{settings.cap.slice}" in decoding.slices (there are: {known}); add it there'
+        )
     if settings.task.kind == "regression" and settings.task.class_weights:
         found.append("task.class_weights: regression has no classes; remove them, and weigh examples by decoding.weight")
     if settings.monitoring.detectors:

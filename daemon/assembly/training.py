@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from daemon import __version__
 from daemon.assembly import models, sources
+from daemon.cap import NoCap, SourceCap
 from daemon.config import fixed_settings, journaled_settings, refuse_changes
 from daemon.gathering import Gatherer, LiveGatherer, LogGatherer
 from daemon.guard import GateGuard, Guard, OpenGuard
@@ -144,6 +145,7 @@ def _assemble(
         ),
         evaluation=_evaluation(settings, collect_auc=not keeps, label_delay=label_delay),
         guard=_guard(settings, encoder, device) if keeps else OpenGuard(),
+        cap=_cap(settings),
         predictions=predictions,
         telemetry=telemetry,
         live=isinstance(settings.source, KafkaSettings),
@@ -225,6 +227,12 @@ def _input_detector(settings: Settings) -> InputShift | None:
     if not settings.monitoring.input_detector:
         return None
     return inputs_for_budget(alarms_per_100k=INPUT_ALARMS_PER_100K, seed=settings.training.seed)
+
+
+def _cap(settings: Settings) -> SourceCap:
+    if not settings.cap.slice:
+        return NoCap()
+    return SourceCap(slice_name=settings.cap.slice, weight_per_minute=settings.cap.weight_per_minute)
 
 
 def _guard(settings: Settings, encoder: models.Encoder, device: torch.device) -> Guard:
