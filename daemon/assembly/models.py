@@ -40,7 +40,8 @@ from daemon.learning.tasks.classification import Classification
 from daemon.learning.tasks.regression import Regression
 from daemon.learning.texts import MAX_TOTAL as TEXT_MAX_TOTAL
 from daemon.learning.texts import text_experts
-from daemon.settings import ReplaySettings, Settings
+from daemon.settings import Settings
+from daemon.settings.learning import ReplaySettings
 from daemon.state import JSON
 
 logger = logging.getLogger(__name__)

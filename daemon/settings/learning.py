@@ -1,0 +1,98 @@
+"""What is learned, by which model, and how."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from daemon.settings.base import Section, fixed, setting
+
+
+class TaskSettings(Section):
+    """What is learned."""
+
+    kind: Literal["classification", "regression"] = fixed("classification", "What the label is: a class or a number.")
+    labels: tuple[str, ...] = fixed((), "The fixed set of labels; empty means that labels grow as they come.")
+    class_weights: dict[str, NonNegativeFloat] = fixed({}, "Label -> factor of its examples' weights; a label left out has 1.")
+    max_labels: PositiveInt = fixed(1_000, "Labels at most; an example with one more becomes a dead letter.")
+
+
+class ModelSettings(Section):
+    """What learns."""
+
+    kind: Literal["mixture", "transformer"] = fixed(
+        "mixture", "mixture: the default, a pool of experts under a bounded mixer. transformer: one Hugging Face encoder."
+    )
+    inputs: Literal["text", "features", "both"] = fixed("text", "What of an example the model reads.")
+    encoder: str = fixed(
+        "auto", 'Hugging Face encoder, a folder or hub id; "auto": the packaged MiniLM; "none": n-grams alone (mixture).'
+    )
+    training: Literal["frozen", "full"] = fixed("frozen", "Whether the encoder is only read or fine-tuned (transformer).")
+    max_tokens: PositiveInt = fixed(128, "Tokens of a text that the encoder reads.")
+
+
+class FeaturesSettings(Section):
+    """What the model reads besides a row's own features."""
+
+    label_history: bool = fixed(True, "Whether the labels of earlier rows are among the inputs.")
+    earlier_rows: bool = fixed(True, "Whether the features of earlier rows are among the inputs.")
+
+
+class TrainingSettings(Section):
+    """How the loop runs."""
+
+    name: str = setting("learnd", "Name of the model in answers and in the Open Inference Protocol.")
+    seed: NonNegativeInt = fixed(0, "Seed of every random draw.")
+    warm_start: Path | Literal[""] = fixed("", "Recorded file to learn before the stream (JSON lines or CSV).")
+    device: str = setting("auto", 'Device of the model: "auto", "cpu", "cuda" or "cuda:1".')
+    threads: PositiveInt = setting(os.cpu_count() or 1, "CPU threads for arithmetic; another number may round otherwise.")
+    batch_rows: PositiveInt = setting(64, "Records of a full micro-batch.")
+    batch_wait_s: PositiveFloat = setting(0.1, "Seconds that the oldest record waits before a micro-batch closes unfilled.")
+
+
+class CapSettings(Section):
+    """A limit on how far the examples of one source may move the model in a minute; off unless `slice` names one."""
+
+    slice: str = fixed("", "Slice (of decoding.slices) whose values are the sources; empty for no limit.")
+    weight_per_minute: PositiveFloat = fixed(100.0, "Weight of the examples that one source may teach in a minute.")
+
+
+class OptimizerSettings(Section):
+    """Optimizer of the transformer."""
+
+    kind: Literal["adamw", "adagrad"] = fixed("adamw", "Which optimizer.")
+    learning_rate: PositiveFloat = setting(1e-4, "Base learning rate.", resume="journaled")
+    weight_decay: NonNegativeFloat = fixed(0.01, "Decoupled weight decay (not on biases and norms).")
+    clip_norm: PositiveFloat = fixed(1.0, "Largest global gradient norm.")
+
+
+class ScheduleSettings(Section):
+    """Learning-rate schedule of the transformer: linear warm-up, then the shape."""
+
+    kind: Literal["constant", "cosine"] = fixed("constant", "What follows the warm-up.")
+    warmup_steps: NonNegativeInt = fixed(20, "Steps of linear warm-up; 0 for none.")
+    total_steps: PositiveInt = fixed(10_000, "Steps after which the cosine stays at its floor.")
+    floor: Annotated[float, Field(ge=0, le=1)] = fixed(0.1, "Where the cosine ends, as a share of the base rate.")
+
+
+class ReplaySettings(Section):
+    """Replay buffer of the transformer."""
+
+    kind: Literal["none", "reservoir", "balanced"] = fixed("balanced", "Which rows are kept and drawn.")
+    capacity: PositiveInt = fixed(4_096, "Rows kept.")
+    recent_share: Annotated[float, Field(gt=0, lt=1)] = fixed(
+        0.25, "Share of the rows drawn that come from the most recent (balanced)."
+    )
+    rows_per_step: PositiveInt = fixed(16, "New rows of one optimizer step.")
+    replayed_per_step: NonNegativeInt = fixed(16, "Replayed rows of one optimizer step.")
+
+
+class ReactionsSettings(Section):
+    """What a drift alarm for the worse sets off."""
+
+    rewarm: bool = fixed(True, "Warm the transformer's learning rate up again.")
+    recent_replay: bool = fixed(True, "Let the transformer's replay prefer recent rows for a while (balanced).")
+    faster_mixer: bool = fixed(True, "Let the mixer spread more of its weight for 200 rows.")
