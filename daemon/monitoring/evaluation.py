@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,9 @@ from daemon.monitoring.metrics.auc import BinaryScores
 from daemon.monitoring.metrics.base import Figures, Metrics
 from daemon.monitoring.metrics.classification import ClassificationMetrics
 from daemon.monitoring.metrics.regression import RegressionMetrics
-from daemon.monitoring.metrics.tally import NO_ANSWER, UNKNOWN
 from daemon.monitoring.rivals import Rivals
 from daemon.monitoring.saved import same_names, take
+from daemon.monitoring.scored import ScoredRows, answers, values
 from daemon.monitoring.slices import SliceMetrics
 from daemon.state import State
 
@@ -39,30 +39,6 @@ class Alarm:
     example: int
     detector: str
     worse: bool
-
-
-class ScoredRows(Protocol):
-    """A micro-batch of B rows that were predicted and not yet learned.
-
-    Classification: `target_B` holds class indices, NaN for a label that has none yet, and `output` probabilities (B, C); a
-    row of zeros is no answer, and a target of C or more was not known. Regression: numbers, both (B,). `best_expert_B` is what
-    the best single expert answered, like a baseline; `inputs_BD` the inputs for the watch on them; None where there are none.
-    """
-
-    @property
-    def target_B(self) -> Floats: ...  # noqa: N802 - a shape suffix
-
-    @property
-    def output(self) -> Floats: ...
-
-    @property
-    def weight_B(self) -> Floats: ...  # noqa: N802 - a shape suffix
-
-    @property
-    def best_expert_B(self) -> Floats | None: ...  # noqa: N802 - a shape suffix
-
-    @property
-    def inputs_BD(self) -> NDArray[np.float32] | None: ...  # noqa: N802 - a shape suffix
 
 
 class Evaluation:
@@ -146,7 +122,7 @@ class Evaluation:
         self.loss_B = np.zeros(num_rows)
         losses_BR = np.zeros((num_rows, len(self._rivals.baseline_names)))
         alarms: list[Alarm] = []
-        read = _answers if self._task == "classification" else _values
+        read = answers if self._task == "classification" else values
         learned = (scored.weight_B > 0).tolist()
         best = [None] * num_rows if scored.best_expert_B is None else scored.best_expert_B.tolist()
         for row, (target, answer, probability) in enumerate(read(scored.target_B, scored.output)):
@@ -267,27 +243,6 @@ class Evaluation:
             self._inputs.load_state_dict(take(detectors, "inputs", owner="detectors"))
         alarms = take(detectors, "alarms", owner="detectors")
         self._alarms = deque((Alarm(*alarm) for alarm in alarms), maxlen=MAX_ALARMS_KEPT)
-
-
-def _answers(target_B: Floats, output_BC: Floats) -> Iterator[tuple[float, float, float]]:
-    """(target, answer, probability of the target) of each row of a classifier."""
-    num_rows, num_classes = output_BC.shape
-    if num_classes == 0:
-        answer_B, p_B = np.full(num_rows, NO_ANSWER), np.zeros(num_rows)
-    else:
-        best_B = output_BC.argmax(axis=1)
-        # A NaN is the argmax wherever there is one, and fails this comparison like a row of zeros does.
-        answer_B = np.where(output_BC.max(axis=1) > 0, best_B, NO_ANSWER)
-        known_B = target_B < num_classes  # false for NaN
-        target_index_B = np.where(known_B, target_B, 0).astype(np.intp)
-        p_B = np.where(known_B, output_BC[np.arange(num_rows), target_index_B], 0.0)
-    numbered_B = np.where(np.isnan(target_B), UNKNOWN, target_B)
-    return zip(numbered_B.tolist(), answer_B.tolist(), p_B.tolist(), strict=True)
-
-
-def _values(target_B: Floats, output_B: Floats) -> Iterator[tuple[float, float, float]]:
-    """(target, answer, 0) of each row of a regressor."""
-    return ((target, answer, 0.0) for target, answer in zip(target_B.tolist(), output_B.tolist(), strict=True))
 
 
 def _reported(figures: Figures) -> Figures:

@@ -1,0 +1,58 @@
+"""Rows as the watching sees them: predicted, and not yet learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.monitoring.metrics.tally import NO_ANSWER, UNKNOWN
+
+Floats = NDArray[np.float64]
+
+
+class ScoredRows(Protocol):
+    """A micro-batch of B rows that were predicted and not yet learned.
+
+    Classification: `target_B` holds class indices, NaN for a label that has none yet, and `output` probabilities (B, C); a
+    row of zeros is no answer, and a target of C or more was not known. Regression: numbers, both (B,). `best_expert_B` is what
+    the best single expert answered, like a baseline; `inputs_BD` the inputs for the watch on them; None where there are none.
+    """
+
+    @property
+    def target_B(self) -> Floats: ...  # noqa: N802 - a shape suffix
+
+    @property
+    def output(self) -> Floats: ...
+
+    @property
+    def weight_B(self) -> Floats: ...  # noqa: N802 - a shape suffix
+
+    @property
+    def best_expert_B(self) -> Floats | None: ...  # noqa: N802 - a shape suffix
+
+    @property
+    def inputs_BD(self) -> NDArray[np.float32] | None: ...  # noqa: N802 - a shape suffix
+
+
+def answers(target_B: Floats, output_BC: Floats) -> Iterator[tuple[float, float, float]]:
+    """(target, answer, probability of the target) of each row of a classifier."""
+    num_rows, num_classes = output_BC.shape
+    if num_classes == 0:
+        answer_B, p_B = np.full(num_rows, NO_ANSWER), np.zeros(num_rows)
+    else:
+        best_B = output_BC.argmax(axis=1)
+        # A NaN is the argmax wherever there is one, and fails this comparison like a row of zeros does.
+        answer_B = np.where(output_BC.max(axis=1) > 0, best_B, NO_ANSWER)
+        known_B = target_B < num_classes  # false for NaN
+        target_index_B = np.where(known_B, target_B, 0).astype(np.intp)
+        p_B = np.where(known_B, output_BC[np.arange(num_rows), target_index_B], 0.0)
+    numbered_B = np.where(np.isnan(target_B), UNKNOWN, target_B)
+    return zip(numbered_B.tolist(), answer_B.tolist(), p_B.tolist(), strict=True)
+
+
+def values(target_B: Floats, output_B: Floats) -> Iterator[tuple[float, float, float]]:
+    """(target, answer, 0) of each row of a regressor."""
+    return ((target, answer, 0.0) for target, answer in zip(target_B.tolist(), output_B.tolist(), strict=True))
