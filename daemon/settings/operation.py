@@ -56,7 +56,9 @@ class ServingSettings(Section):
     token_file: Path | Literal[""] = setting("", "File that holds the bearer token.")
     max_body_bytes: PositiveInt = setting(4_194_304, "Largest request body in bytes; more is 413.")
     max_batch: PositiveInt = setting(256, "Inputs of one request at most.")
-    max_queue: PositiveInt = setting(1_024, "Requests that may wait; one more is 503 with Retry-After.")
+    max_queue: PositiveInt = setting(
+        1_024, "Inputs (rows of requests) that may wait; a request that does not fit is 503 with Retry-After."
+    )
     deadline_s: PositiveFloat = setting(10.0, "Seconds after which a request is given up with 504.")
 
 
