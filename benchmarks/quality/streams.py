@@ -118,11 +118,19 @@ def _river(name: str) -> Iterator[Row]:
 
 
 def _water_flow() -> Iterator[Row]:
-    """The series alone, one step ahead: hourly, so that the time tells only what the row's place tells."""
+    """The series alone, one step ahead."""
     from river import datasets
 
     for inputs, flow in list(datasets.WaterFlow()):  # type: ignore[no-untyped-call]  # River states no types
         yield {"features": {}, "time": inputs["Time"].isoformat(), "label": flow}
+
+
+def _water_flow_clock() -> Iterator[Row]:
+    """The same with what River's stream has for an input: the time, as a number that only ever grows."""
+    from river import datasets
+
+    for inputs, flow in list(datasets.WaterFlow()):  # type: ignore[no-untyped-call]  # River states no types
+        yield {"features": {"Time": inputs["Time"].timestamp()}, "label": flow}
 
 
 STREAMS: Final[dict[str, Callable[[], Iterator[Row]]]] = {
@@ -132,6 +140,7 @@ STREAMS: Final[dict[str, Callable[[], Iterator[Row]]]] = {
     "trump_approval": lambda: _river("TrumpApproval"),
     "chick_weights": lambda: _river("ChickWeights"),
     "water_flow": _water_flow,
+    "water_flow_clock": _water_flow_clock,
     "keystroke": lambda: _numbered("keystroke"),
     "rialto": lambda: _numbered("rialto"),
     "elec2": _elec2,

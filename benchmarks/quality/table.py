@@ -92,7 +92,7 @@ def _goal_row(case: Case, goal: Goal, result: Mapping[str, Any]) -> str:
         goal.figure.replace("_", " "),
         f"**{shown}**" if value is not None else shown,
         _best(baselines, goal),
-        _best(peers, goal),
+        _best(peers, goal) + _left_out(case, peers),
         goal.anchor,
         *(_limit(limit, goal, value, reached) for limit in (goal.floor, goal.aim)),
     ]
@@ -105,6 +105,12 @@ def _best(figures: Mapping[str, Figures], goal: Goal) -> str:
         return "–"
     best = (min if goal.lower else max)(known, key=lambda name: known[name])
     return f"{_number(known[best], goal.figure)} {best}"
+
+
+def _left_out(case: Case, peers: Mapping[str, Figures]) -> str:
+    """How many of the case's peers were not run: the best of the others may not be the best there is."""
+    missing = sum(name not in peers for name in case.peers)
+    return f" ({missing} of {len(case.peers)} not run)" if missing else ""
 
 
 def _limit(limit: Limit, goal: Goal, value: float | None, reached: Mapping[str, Figures]) -> str:

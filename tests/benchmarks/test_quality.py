@@ -139,6 +139,12 @@ def test_a_case_runs_as_people_call_it_and_fills_the_table(tmp_path: Path) -> No
     assert f"| tiny | 120 | `learnd backtest {file.name}` |" in page
 
 
+def test_peers_that_were_not_run_are_counted_beside_the_best() -> None:
+    case = Case("tiny", "phishing", (Goal("accuracy", None, None),), ("vw", "river_arf", "river_srp"))
+    page = render([case], {"tiny": {"rows": 120, "learnd": {"accuracy": 0.75}, "peers": {"vw": _peer(0.7)}}})
+    assert "| .7000 vw (2 of 3 not run) |" in page
+
+
 def _peer(accuracy: float) -> dict[str, Any]:
     return {"figures": {"accuracy": accuracy}, "version": "none 1", "date": "2000-01-01"}
 
