@@ -84,7 +84,9 @@ def _run_learnd(case: Case, file: Path, target_N: Floats, index: Mapping[str, in
     for name, answers in baselines.items():
         _keep(curves, name, target_N, answers, task=case.task)
     result: dict[str, Any] = {
-        "baselines": {name: figures(target_N, answers, task=case.task) for name, answers in baselines.items()}
+        "baselines": {
+            name: figures(target_N, answers, task=case.task, unscored=case.delay) for name, answers in baselines.items()
+        }
     }
     # Before the run: the tree may move on while it takes its time.
     stamp = results.stamp()
@@ -94,7 +96,7 @@ def _run_learnd(case: Case, file: Path, target_N: Floats, index: Mapping[str, in
         logger.warning("%s is left out: %s", case.name, reason)
         return {**result, "not_run": str(reason)}
     _keep(curves, "learnd", target_N, run.answers, task=case.task)
-    learnd: dict[str, Any] = figures(target_N, run.answers, task=case.task)
+    learnd: dict[str, Any] = figures(target_N, run.answers, task=case.task, unscored=case.delay)
     if case.drift_every:
         learnd |= alarm_figures(run.report, every=case.drift_every, allowed_delay=case.allowed_delay)
     if case.evaluate:
@@ -111,7 +113,13 @@ def _run_one_peer(name: str, case: Case, file: Path, target_N: Floats, curves: P
         logger.warning("%s: %s is left out: %s", case.name, name, error)
         return {}
     _keep(curves, name, target_N, answers, task=case.task)
-    return {name: {"figures": figures(target_N, answers, task=case.task), **told, "date": results.stamp()["date"]}}
+    return {
+        name: {
+            "figures": figures(target_N, answers, task=case.task, unscored=case.delay),
+            **told,
+            "date": results.stamp()["date"],
+        }
+    }
 
 
 def _keep(curves: Path, name: str, target_N: Floats, answers: Answers, *, task: str) -> None:

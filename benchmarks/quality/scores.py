@@ -35,8 +35,9 @@ def losses(target_N: Floats, answers: Answers, *, task: str) -> Floats:
     return np.abs(answers.answer_N - target_N)
 
 
-def figures(target_N: Floats, answers: Answers, *, task: str) -> dict[str, float | int | None]:
-    """All figures of one learner. Errors and accuracy count every row.
+def figures(target_N: Floats, answers: Answers, *, task: str, unscored: int = 0) -> dict[str, float | int | None]:
+    """All figures of one learner. Errors and accuracy count every row but the first `unscored`: where labels are late, those
+    that were predicted before any label had arrived, which only who knows the labels from the start can guess.
 
     A mean absolute error leaves out the first row, which nobody can predict. The log loss (in nats) leaves out rows whose
     label was never seen before, which nobody can know, and is None without probabilities; so is the AUC, and with more than
@@ -46,6 +47,8 @@ def figures(target_N: Floats, answers: Answers, *, task: str) -> dict[str, float
     >>> figures(np.array([0.0, 1.0, 0.0]), answers, task="classification")["errors"]
     2
     """
+    target_N = target_N[unscored:]
+    answers = Answers(answers.answer_N[unscored:], answers.true_p_N[unscored:], answers.second_p_N[unscored:])
     loss_N = losses(target_N, answers, task=task)
     if task == "regression":
         return {"mae": float(loss_N[1:].mean())}
