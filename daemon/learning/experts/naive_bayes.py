@@ -19,10 +19,8 @@ class NaiveBayes(Expert):
     """score_k = ln(prior_k) + Σ_j x_j ln((n_jk + α) / (n_k + α V)), with n_jk the x_j of class k's rows, V the features seen.
 
     x is the value of a feature in its row, not its raw count, which keeps long texts from being certain. α is small: what
-    one label alone has had counts for much, which is what the linear experts say least about.
-
-    A cell holds ln((n_jk + α) / α), so that predicting takes no logarithm and passes over what was never seen; ln α is the
-    same for all classes and drops out. Memory is bounded by `max_bytes` (see `SlotTable`).
+    one label alone has had counts for much, which is what the linear experts say least about. Memory is bounded by
+    `max_bytes` (see `SlotTable`).
     """
 
     def __init__(
@@ -45,7 +43,7 @@ class NaiveBayes(Expert):
         """The distribution, into the logarithms of a prior."""
         slots = self._table.find(self._text.indices)
         total_K = self._total_K + self._smoothing * (self._table.num_slots + 1)
-        _score(slots, self._text.values, self._table.cells, total_K, p_K)
+        _score(slots, self._text.values, self._table.cells, total_K, self._smoothing, p_K)
         return p_K
 
     def learn(self, target: float, weight: float) -> None:
@@ -53,7 +51,7 @@ class NaiveBayes(Expert):
             return
         label = int(target)
         slots = self._table.claim(self._text.indices)
-        _count(slots, self._text.values, label, weight, self._smoothing, self._table.cells)
+        _count(slots, self._text.values, label, weight, self._table.cells)
         self._total_K[label] += weight * float(self._text.values.sum(dtype=np.float64))
         self._rows_K[label] += weight
 
@@ -82,16 +80,15 @@ class NaiveBayes(Expert):
 
 
 @compiled
-def _score(slots: Slots, values: NDArray[np.float32], cells: Cells, total_K: Floats, p_K: Floats) -> None:
+def _score(slots: Slots, values: NDArray[np.float32], cells: Cells, total_K: Floats, smoothing: float, p_K: Floats) -> None:
     num_classes = len(p_K)
     length = 0.0
     for i in range(len(slots)):
         x = float(values[i])
         length += x
-        if slots[i] >= 0:
-            gain_K = cells[slots[i], 0]
-            for k in range(num_classes):
-                p_K[k] += x * gain_K[k]
+        for k in range(num_classes):
+            count = float(cells[slots[i], 0, k]) if slots[i] >= 0 else 0.0
+            p_K[k] += x * np.log(count + smoothing)
     for k in range(num_classes):
         p_K[k] -= length * np.log(total_K[k])
     top = p_K.max()
@@ -103,8 +100,6 @@ def _score(slots: Slots, values: NDArray[np.float32], cells: Cells, total_K: Flo
 
 
 @compiled
-def _count(slots: Slots, values: NDArray[np.float32], label: int, weight: float, smoothing: float, cells: Cells) -> None:
-    """ln((n + α) / α) to ln((n + w x + α) / α), by way of the number itself."""
-    step = weight / smoothing
+def _count(slots: Slots, values: NDArray[np.float32], label: int, weight: float, cells: Cells) -> None:
     for i in range(len(slots)):
-        cells[slots[i], 0, label] = np.log(np.exp(float(cells[slots[i], 0, label])) + step * float(values[i]))
+        cells[slots[i], 0, label] += np.float32(weight) * values[i]
