@@ -60,9 +60,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 """Every detector that can be set by a budget, the default first.
 
-DDM, EDDM and KSWIN cannot: at any one setting the alarms of the first two differ a hundredfold between stable error rates of
-.01 and .35, and KSWIN, at a hundred times the cost of the others, sees next to nothing in zeros and ones.
-HDDM_A, whose rare alarms no line fits, is not among them either.
+DDM, EDDM, HDDM_A and KSWIN have not been calibrated.
 """
 
 
