@@ -1,6 +1,10 @@
-"""How soon each detector finds known drifts, and how often it raises an alarm where there is none.
+"""How soon each detector finds known drifts, how often it raises an alarm where there is none, and what reactions are worth.
 
     python -m benchmarks.bench_drift [--budget 0.1] [--seeds 8] [--detectors glr,adwin,…]
+        [--reactions "elec2, default;…"] [--inputs "elec2;…"]
+
+Merges its figures into docs/drift.json and writes docs/drift.md. The reactions are those of learnd itself (reactions.py);
+the detectors are compared on a small learner, as follows.
 
 The learner is a Gaussian naive Bayes classifier that is reset on an alarm. Streams: the two published files (../shared/data)
 and, of each generator, seeds 1001, 1002, …, on which nothing was tuned. "circles" are the published generator's, whose
@@ -14,13 +18,16 @@ About a minute on one core a detector with 8 seeds.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 
+from benchmarks.drift_inputs import INPUTS, watch_inputs
+from benchmarks.drift_page import write_page
+from benchmarks.drift_scores import Score, score, total
 from benchmarks.drift_streams import (
     DATA,
     GaussianNaiveBayes,
@@ -30,6 +37,9 @@ from benchmarks.drift_streams import (
     published,
     sine1,
 )
+from benchmarks.quality.results import load, stamp
+from benchmarks.quality.streams import ROOT
+from benchmarks.reactions import CASES, measure
 from daemon.monitoring.drift.adwin import Adwin
 from daemon.monitoring.drift.base import Detector
 from daemon.monitoring.drift.budget import KINDS, for_budget
@@ -38,20 +48,8 @@ FIRST_SEED: Final = 1001
 NUM_STABLE_ROWS: Final = 300_000
 RISE_AT: Final = 10_000
 RISE_ALLOWED: Final = 2_000
-
-
-class Score(NamedTuple):
-    """What one detector did on some streams."""
-
-    delays: list[int]
-    drifts: int
-    false: int
-    rows: int
-
-    def __str__(self) -> str:
-        delay = f"{np.mean(self.delays):.0f}" if self.delays else "-"
-        missed = f", {self.drifts - len(self.delays)} of {self.drifts} missed" if len(self.delays) < self.drifts else ""
-        return f"{delay} / {self.false * 100_000 / self.rows:.2g}{missed}"
+RIVER_DELTA: Final = 0.002
+RIVER_ADWIN: Final = f"adwin {RIVER_DELTA}"
 
 
 def prequential_alarms(stream: Stream, detector: Detector) -> list[int]:
@@ -74,27 +72,6 @@ def alarms_of(errors: Iterable[float], detector: Detector) -> list[int]:
         if detector.drift_detected and detector.worse:
             alarms.append(row)
     return alarms
-
-
-def score(alarms: Sequence[int], drifts: Sequence[int], *, allowed_rows: int, num_rows: int) -> Score:
-    """Count the first alarm in the allowed rows after each drift as found, alarms outside of them as false.
-
-    >>> score([20_030, 20_100, 31_000], [20_000, 40_000], allowed_rows=250, num_rows=50_000)
-    Score(delays=[30], drifts=2, false=1, rows=50000)
-    """
-    found = [[alarm - drift for alarm in alarms if drift <= alarm < drift + allowed_rows] for drift in drifts]
-    false = len(alarms) - sum(map(len, found))
-    return Score([delays[0] for delays in found if delays], len(drifts), false, num_rows)
-
-
-def total(scores: Sequence[Score]) -> Score:
-    """One score over several streams."""
-    return Score(
-        [delay for each in scores for delay in each.delays],
-        sum(each.drifts for each in scores),
-        sum(each.false for each in scores),
-        sum(each.rows for each in scores),
-    )
 
 
 def on_streams(streams: Sequence[Stream], make: Callable[[], Detector]) -> Score:
@@ -133,34 +110,55 @@ def us_a_row(make: Callable[[], Detector]) -> float:
     return (time.process_time() - start) / len(errors) * 1e6
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budget", type=float, default=0.1, help="false alarms per 100,000 stable rows (0.1)")
-    parser.add_argument("--seeds", type=int, default=8, help="unseen seeds of each generator (8)")
-    parser.add_argument("--detectors", default=",".join(KINDS), help="comma-separated; all")
-    arguments = parser.parse_args()
-    seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
-    streams: Mapping[str, list[Stream]] = {
+def streams(num_seeds: int) -> dict[str, list[Stream]]:
+    """Column -> its streams; without the published files where they are not here."""
+    seeds = range(FIRST_SEED, FIRST_SEED + num_seeds)
+    return {
         **({f"{name}, file": [published(name)] for name in ("sine1", "circles")} if DATA.exists() else {}),
         "sine1": [sine1(seed) for seed in seeds],
         "circles": [circles_as_published(seed) for seed in seeds],
         "circles, gradual": [circles(seed) for seed in seeds],
     }
-    makers: dict[str, Callable[[], Detector]] = {
-        name: lambda name=name: for_budget(name, alarms_per_100k=arguments.budget)  # type: ignore[misc]
-        for name in arguments.detectors.split(",")
+
+
+def detector_row(name: str, *, budget: float, num_seeds: int, on: Mapping[str, list[Stream]]) -> dict[str, str]:
+    """Column -> what the detector did there, as the page shows it."""
+
+    def make() -> Detector:
+        return Adwin(delta=RIVER_DELTA) if name == RIVER_ADWIN else for_budget(name, alarms_per_100k=budget)
+
+    rise, stable = on_rates(make, num_seeds=num_seeds)
+    return {
+        **{column: str(on_streams(each, make)) for column, each in on.items()},
+        "rise .1 to .2": str(rise),
+        "stable .1": f"{stable.false * 100_000 / stable.rows:.2g}",
+        "µs a row": f"{us_a_row(make):.1f}",
     }
-    makers["adwin 0.002"] = lambda: Adwin(delta=0.002)
-    out = sys.stdout
-    out.write(f"budget {arguments.budget:g} per 100,000 rows, seeds {seeds[0]} to {seeds[-1]}\n\n")
-    out.write("Cells: delay in rows / false alarms per 100,000 rows.\n\n")
-    out.write(f"| detector | {' | '.join(streams)} | rise .1 to .2 | stable .1 | µs a row |\n|{'---|' * (len(streams) + 4)}\n")
-    for name, make in makers.items():
-        cells = [str(on_streams(each, make)) for each in streams.values()]
-        rise, stable = on_rates(make, num_seeds=arguments.seeds)
-        cells += [str(rise), f"{stable.false * 100_000 / stable.rows:.2g}", f"{us_a_row(make):.1f}"]
-        out.write(f"| {name} | {' | '.join(cells)} |\n")
-        out.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budget", type=float, default=0.1, help="false alarms per 100,000 stable rows (0.1)")
+    parser.add_argument("--seeds", type=int, default=8, help="unseen seeds of each generator (8)")
+    parser.add_argument("--detectors", default=",".join([*KINDS, RIVER_ADWIN]), help="comma-separated; all; '' for none")
+    parser.add_argument("--reactions", default=";".join(case.name for case in CASES), help="cases with ; between; '' for none")
+    parser.add_argument("--inputs", default=";".join(INPUTS), help="streams with ; between; '' for none")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where drift.json and drift.md lie (docs)")
+    arguments = parser.parse_args()
+    measured = load(arguments.docs / "drift.json")
+    settings = {"budget": arguments.budget, "seeds": arguments.seeds}
+    on = streams(arguments.seeds) if arguments.detectors else {}
+    for name in filter(None, arguments.detectors.split(",")):
+        row = detector_row(name, budget=arguments.budget, num_seeds=arguments.seeds, on=on)
+        measured.setdefault("detectors", {})[name] = {"cells": row, **settings, **stamp()}
+        write_page(arguments.docs, measured)
+    for name in filter(None, arguments.reactions.split(";")):
+        case = next(case for case in CASES if case.name == name)
+        measured.setdefault("reactions", {})[name] = {"variants": measure(case), **stamp()}
+        write_page(arguments.docs, measured)
+    for name in filter(None, arguments.inputs.split(";")):
+        measured.setdefault("inputs", {})[name] = {**watch_inputs(name), **stamp()}
+        write_page(arguments.docs, measured)
 
 
 if __name__ == "__main__":
