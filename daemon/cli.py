@@ -92,7 +92,7 @@ def _add_backtest(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--evaluate", type=Path, metavar="FILE", help="also score the final state on this file")
     command.add_argument("--report", type=Path, metavar="FILE", help="write the figures there as JSON")
-    command.add_argument("--predictions", type=Path, metavar="FILE", help="write one JSON line a row there")
+    command.add_argument("--predictions", type=Path, metavar="FILE", help="write one JSON line an example there")
 
 
 def _rows(text: str) -> int:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from daemon.errors import ConfigError
 from daemon.learning.learner import Scored
 from daemon.learning.tasks.base import Task
 from daemon.state import JSON
@@ -33,10 +34,17 @@ class NoPredictions:
 
 
 class PredictionFile:
-    """JSON lines with row (counted from 0), label, prediction and scores; regression: value in place of scores."""
+    """JSON lines with row, label, prediction and scores of the labels known then; regression: no scores.
+
+    `row` counts the examples from 0; a row that became a dead letter is none. Raises `ConfigError` where the file cannot be
+    written.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
+        try:
+            self._file = path.open("wb")
+        except OSError as error:
+            raise ConfigError(f"--predictions {path}: cannot be written ({error.strerror}); name a path that can") from None
         self._row = 0
 
     def write(self, examples: Sequence[Example], scored: Scored, *, task: Task) -> None:
@@ -54,5 +62,6 @@ def _fields(answer: Mapping[str, JSON]) -> dict[str, JSON]:
         return {"prediction": answer["value"], "scores": None}
     scores = answer["scores"]
     assert isinstance(scores, dict)
-    # Before any label was known there was no answer.
-    return {"prediction": answer["label"] if any(scores.values()) else None, "scores": scores}
+    # A label that was not known yet has 0, wherever the micro-batch was cut; before any was known there was no answer.
+    known: dict[str, JSON] = {label: score for label, score in scores.items() if score}
+    return {"prediction": answer["label"] if known else None, "scores": known}

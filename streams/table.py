@@ -66,9 +66,15 @@ def inspect(path: Path, *, fields: Fields) -> RowKinds:
             f'{path}: none of the first {len(values)} rows has the label "{fields.label}"; name it with --label '
             f"(fields there: {names})"
         )
-    return RowKinds(
+    kinds = RowKinds(
         text=any(row.get(fields.text) is not None for row in rows), features=any(row.get(fields.features) for row in rows)
     )
+    if not kinds.text and not kinds.features:
+        raise SourceError(
+            f'{path}: none of the first {len(values)} rows has a text ("{fields.text}") or features ("{fields.features}", an '
+            "object); name the fields in [decoding]"
+        )
+    return kinds
 
 
 class CsvReader(RowReader):
@@ -145,6 +151,8 @@ class CsvReader(RowReader):
 
     def _checked_header(self) -> list[str]:
         header = next(self._rows, [])
+        if not header:
+            raise SourceError(f"{self.path}: is empty; give a file with a header, or JSON lines")
         if self._fields.label not in header:
             raise SourceError(
                 f'{self.path}: no column is called "{self._fields.label}"; name the label with --label '
@@ -192,8 +200,12 @@ class CsvReader(RowReader):
 
 def _reader(path: Path, *, fields: Fields, slices: Sequence[str]) -> RowReader:
     """A JSON object is told from a header by its first character."""
-    with open_binary(path) as file:
-        is_json = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+    try:
+        with open_binary(path) as file:
+            beginning = file.read(4096)
+    except (EOFError, OSError, zlib.error) as error:
+        raise SourceError(f"{path}: cannot be read ({error}); restore the file") from error
+    is_json = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
     return LineReader(path, follow=False) if is_json else CsvReader(path, fields=fields, slices=slices)
 
 

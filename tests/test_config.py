@@ -130,3 +130,19 @@ def test_a_wrong_secret_is_not_repeated_in_the_error() -> None:
     with pytest.raises(ConfigError) as caught:
         load(None, defaults=FILES, environ={}, overrides=["serving.token=12345"])
     assert "12345" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "optimizer.learning_rate=inf",
+        "training.device=tpu",
+        "training.name='a/b'",
+        "task.labels=['a', 'a']",
+        "serving.deadline_s=nan",
+    ],
+)
+def test_values_that_make_no_sense_are_refused(flag: str) -> None:
+    name = flag.partition("=")[0]
+    with pytest.raises(ConfigError, match=name):
+        load(None, overrides=["source.kind=files", "source.paths=['x']", flag], environ={})

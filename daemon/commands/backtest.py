@@ -16,6 +16,7 @@ from rich.console import Console
 from daemon.assembly import sources
 from daemon.assembly.training import Training, backtesting
 from daemon.commands.common import settings_from, stopping_by_signal
+from daemon.errors import ConfigError
 from daemon.held_out import score_held_out
 from daemon.progress import scores_table
 from daemon.settings import Settings
@@ -24,6 +25,8 @@ from streams.table import inspect
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.report:
+        _check_writable(arguments.report)
     with tempfile.TemporaryDirectory(prefix="learnd-backtest-") as folder:
         settings = _settings(arguments, Path(folder))
         assembled = backtesting(
@@ -40,6 +43,14 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps({name: value for name, value in report.items() if name not in LONG}, indent=2) + "\n")
     return 0
+
+
+def _check_writable(report: Path) -> None:
+    """Before the run, not after it. Raises `ConfigError` where the report cannot be written."""
+    try:
+        report.open("a").close()
+    except OSError as error:
+        raise ConfigError(f"--report {report}: cannot be written ({error.strerror}); name a path that can") from None
 
 
 # Fields that a terminal has no room for; the report has them.

@@ -83,6 +83,8 @@ def _mistakes(settings: Settings) -> list[str]:
         found += _budget_mistakes(settings.monitoring)
     if settings.serving.max_queue < settings.serving.max_batch:
         found.append(f"serving.max_queue: {settings.serving.max_queue} is below serving.max_batch; set it at least as high")
+    if len(set(settings.task.labels)) < len(settings.task.labels):
+        found.append("task.labels: names a label twice; name each once")
     if settings.task.kind == "regression" and settings.task.labels:
         found.append('task.labels: regression has no labels; remove them or use kind = "classification"')
     if settings.dead_letters.kind == "topic" and not settings.dead_letters.topic:

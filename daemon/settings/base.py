@@ -20,4 +20,4 @@ def fixed(default: Any, description: str) -> Any:
 class Section(BaseModel):
     """One section: frozen, and unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)

@@ -10,6 +10,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from daemon.settings.base import Section, fixed, setting
 
+UrlName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+
 
 class TaskSettings(Section):
     """What is learned."""
@@ -44,10 +47,10 @@ class FeaturesSettings(Section):
 class TrainingSettings(Section):
     """How the loop runs."""
 
-    name: str = setting("learnd", "Name of the model in answers and in the Open Inference Protocol.")
+    name: UrlName = setting("learnd", "Name of the model in answers and in the Open Inference Protocol.")
     seed: NonNegativeInt = fixed(0, "Seed of every random draw.")
     warm_start: Path | Literal[""] = fixed("", "Recorded file to learn before the stream (JSON lines or CSV).")
-    device: str = setting("auto", 'Device of the model: "auto", "cpu", "cuda" or "cuda:1".')
+    device: Device = setting("auto", 'Device of the model: "auto", "cpu", "cuda" or "cuda:1".')
     threads: PositiveInt = setting(os.cpu_count() or 1, "CPU threads for arithmetic; another number may round otherwise.")
     batch_rows: PositiveInt = setting(64, "Records of a full micro-batch.")
     batch_wait_s: PositiveFloat = setting(0.1, "Seconds that the oldest record waits before a micro-batch closes unfilled.")

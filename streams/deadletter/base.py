@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 
 from streams.errors import DeadLetterError, DecodeError
 from streams.record import Record
+
+logger = logging.getLogger(__name__)
 
 # The share is taken over this many records, and not before so many were seen that one bad record is no verdict.
 _SHARE_WINDOW = 1000
@@ -54,6 +57,7 @@ class DeadLetters(ABC):
         self._max_share = max_share
         self._recent: deque[bool] = deque(maxlen=_SHARE_WINDOW)
         self._num_dead = 0
+        self._told: set[str] = set()  # stages of which a letter was told
         self.count = 0
         """Dead letters taken so far."""
 
@@ -66,6 +70,12 @@ class DeadLetters(ABC):
         self._write(Letter(record, error.stage, error.reason[:_MAX_REASON_CHARS]))
         self._note(dead=True)
         self.count += 1
+        if error.stage not in self._told:
+            self._told.add(error.stage)
+            logger.warning(
+                "%s[%s] offset %s became a dead letter (%s); further ones of stage %s are counted",
+                record.topic, record.partition, record.offset, error, error.stage,
+            )  # fmt: skip
         share = self._num_dead / len(self._recent)
         if len(self._recent) >= _SHARE_MINIMUM and share > self._max_share:
             raise DeadLetterError(

@@ -71,3 +71,31 @@ def test_elec2_beats_its_floors(tmp_path: Path, flags: tuple[str, ...], floor: f
     report, _ = backtest(tmp_path, SHARED / "elec2.csv.gz", "--label", "up", *flags)
     assert isinstance(report["accuracy"], float)
     assert report["accuracy"] > floor
+
+
+def refused(*flags: str) -> str:
+    """What the command says as it refuses to run."""
+    done = subprocess.run([sys.executable, "-m", "daemon", "backtest", *flags], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_what_cannot_be_read_or_written_is_refused_before_the_run(tmp_path: Path) -> None:
+    file, nothing, torn = tmp_path / "a.csv", tmp_path / "nothing.jsonl", tmp_path / "torn.csv.gz"
+    file.write_text("x,label\n1,a\n", encoding="utf-8")
+    nothing.write_text('{"label": "a"}\n', encoding="utf-8")
+    torn.write_bytes(SPAM.read_bytes()[:100])
+    assert "--report" in refused(str(file), "--report", str(tmp_path / "gone" / "r.json"))
+    assert "--predictions" in refused(str(file), "--predictions", str(tmp_path / "gone" / "p.jsonl"))
+    assert "has a text" in refused(str(nothing))
+    assert "restore" in refused(str(torn))
+
+
+def test_a_dead_letter_is_told_and_scores_name_known_labels_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"text": "x", "label": "a"}\n[]\n{"text": "y", "label": "b"}\n', encoding="utf-8")
+    report, predictions = backtest(tmp_path, file, "--set", "model.encoder=none")
+    assert (report["examples"], report["dead_letters"]) == (2, 1)
+    assert [row["scores"] for row in predictions] == [{}, {"a": 1.0}]
+    assert [row["prediction"] for row in predictions] == [None, "a"]
