@@ -128,6 +128,7 @@ def _assemble(
     for resource in (source, predictions, progress):
         stack.callback(resource.close)
     telemetry.watch_disk(settings.storage.folder)
+    telemetry.expect_alarms(settings.monitoring.detectors)
     make_deterministic(settings.training.threads)
     device = choose_device(settings.training.device)
     if device.type == "cuda":

@@ -164,6 +164,12 @@ class Telemetry:
         self._ask_stats, self._evaluation, self._labels = stats, evaluation, labels
         self._show()
 
+    def expect_alarms(self, detectors: Iterable[str]) -> None:
+        """Show these detectors from now on: a rate misses the first alarm of a series that begins with it."""
+        for detector in detectors:
+            for direction in ("worse", "better"):
+                self._alarms.labels(detector, direction)
+
     def alarms(self, alarms: Iterable[Alarm]) -> None:
         """Detectors raised these."""
         for alarm in alarms:

@@ -119,6 +119,8 @@ def test_turn_shows_lag_positions_and_health(bench: Bench) -> None:
 
 def test_events(bench: Bench, tmp_path: Path) -> None:
     telemetry = bench.telemetry
+    telemetry.expect_alarms(["adwin", "glr"])
+    assert bench.value("learnd_drift_alarms_total", detector="glr", direction="worse") == 0.0
     telemetry.alarms([Alarm(3, "adwin", True), Alarm(9, "adwin", False), Alarm(11, "adwin", True)])
     telemetry.dead_letter("decode")
     telemetry.records("tombstone", 2)
