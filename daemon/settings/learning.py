@@ -96,6 +96,6 @@ class ReplaySettings(Section):
 class ReactionsSettings(Section):
     """What a drift alarm for the worse sets off."""
 
-    rewarm: bool = fixed(True, "Warm the transformer's learning rate up again.")
-    recent_replay: bool = fixed(True, "Let the transformer's replay prefer recent rows for a while (balanced).")
+    rewarm: bool = fixed(False, "Warm the transformer's learning rate up again; of use where it falls (schedule.kind cosine).")
+    recent_replay: bool = fixed(False, "Let the transformer's replay prefer recent rows for a while (balanced).")
     faster_mixer: bool = fixed(True, "Let the mixer spread more of its weight for 200 rows.")

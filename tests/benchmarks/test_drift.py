@@ -46,6 +46,8 @@ def test_each_reaction_is_off_once_and_with_several_all_are() -> None:
     one, two = Reacting("s", "l", 9, reactions=("a",)), Reacting("s", "l", 9, reactions=("a", "b"))
     assert list(one.variants()) == ["all on", "a off"]
     assert list(two.variants()) == ["all on", "a off", "b off", "all off"]
+    assert two.variants()["all on"] == ("--set", "reactions.a=true", "--set", "reactions.b=true")
+    assert two.variants()["a off"] == ("--set", "reactions.a=false", "--set", "reactions.b=true")
     assert two.variants()["all off"] == ("--set", "reactions.a=false", "--set", "reactions.b=false")
 
 

@@ -18,6 +18,7 @@ from daemon.errors import ModelError, StateError
 from daemon.learning.batch import Batch
 from daemon.learning.models.transformer import Transformer
 from daemon.learning.optimizers import AdamW
+from daemon.learning.reactions import Reactions
 from daemon.learning.replay.balanced import Balanced
 from daemon.learning.replay.base import Replay
 from daemon.learning.replay.none import NoReplay
@@ -52,7 +53,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=DEVICES)
 def make(request: pytest.FixtureRequest, encoder: Path) -> Make:
-    """Transformers on the device of the test, small steps, replay and warm-up switched on."""
+    """Transformers on the device of the test, small steps, replay, warm-up and all reactions switched on."""
 
     def build(
         training: Training = "full", *, replay: Replay | None = None, seed: int = 0, rows_per_step: int = 8
@@ -69,6 +70,7 @@ def make(request: pytest.FixtureRequest, encoder: Path) -> Make:
             rows_per_step=rows_per_step,
             replayed_per_step=8,
             seed=seed,
+            reactions=Reactions(rewarm=True, recent_replay=True),
         )
 
     return build
