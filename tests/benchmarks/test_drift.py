@@ -74,6 +74,9 @@ def test_page_shows_what_was_measured_and_nothing_where_nothing_was() -> None:
     assert "| s, l | all on | 12.5 | 3 | 0.900 | 2 | 0 of 1 | – | 2 | 0 |\n" in page
     assert "| elec2 | 2,000 | 2 | 100 | 12.3 | abc | 2026-01-02 |\n" in page
     assert "| s, l, all on, seeds 0, 1 | `learnd backtest x.jsonl` | abc | Python 3.11 | 2026-01-02 |\n" in page
+    variants = {"a off": ON, "all off": ON, "all on": ON}
+    shown = render({"reactions": {"s, l": {"variants": variants, **stamp}}}).splitlines()
+    assert [line.split(" | ")[1] for line in shown if line.startswith("| s, l |")] == ["all on", "a off", "all off"]
     assert sum(line.startswith("|") for line in render({}).splitlines()) == 3 * 2
 
 
