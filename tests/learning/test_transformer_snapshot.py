@@ -18,6 +18,7 @@ from daemon.learning.encoders import find_packaged_encoder
 from daemon.learning.learner import Learner
 from daemon.learning.models.transformer import Transformer
 from daemon.learning.optimizers import AdamW
+from daemon.learning.reactions import Reactions
 from daemon.learning.replay.balanced import Balanced
 from daemon.learning.schedules import Schedule
 from daemon.learning.tasks.classification import Classification
@@ -47,6 +48,7 @@ def transformer(
         rows_per_step=8,
         replayed_per_step=8,
         seed=0,
+        reactions=Reactions(rewarm=True, recent_replay=True),
     )
 
 
