@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from daemon.errors import ConfigError
-from daemon.settings import FilesSettings, KafkaSettings, Section, Settings
+from daemon.settings import FilesSettings, KafkaSettings, Section, Settings, mistakes_between
 from daemon.state import JSON
 
 PREFIX = "LEARND_"
@@ -33,6 +34,21 @@ def load(
 
     Raises `ConfigError` that lists every mistake.
     """
+    settings, mistakes = examine(path, overrides=overrides, environ=environ, defaults=defaults)
+    if settings is None or mistakes:
+        raise ConfigError(listed(mistakes, path))
+    return settings
+
+
+def examine(
+    path: Path | None,
+    *,
+    overrides: Iterable[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    defaults: Mapping[str, Any] | None = None,
+) -> tuple[Settings | None, list[str]]:
+    """The settings and every mistake in them. Beside mistakes the settings have defaults in place of the fields that are wrong,
+    so that the rest can still be looked at; None where even that cannot be."""
     raw: dict[str, Any] = {name: dict(section) for name, section in (defaults or {}).items()}
     if path is not None:
         _merge(raw, _read(path))
@@ -46,12 +62,18 @@ def load(
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        mistakes += [line for entry in error.errors() for line in _explain(entry, raw).splitlines()]
-        mistakes += _seen_only_together(raw, [_location(entry) for entry in error.errors()])
-    if mistakes:
-        where = f"{path}: " if path else ""
-        raise ConfigError(f"{where}{len(mistakes)} mistake(s) in the settings:\n" + "\n".join(f"  - {m}" for m in mistakes))
-    return settings
+        mistakes += [_explain(entry, raw) for entry in error.errors()]
+        try:
+            settings = Settings.model_validate(_without(raw, [_location(entry) for entry in error.errors()]))
+        except ValidationError:
+            return None, mistakes
+    return settings, mistakes + mistakes_between(settings)
+
+
+def listed(mistakes: Sequence[str], path: Path | None) -> str:
+    """All mistakes as one message."""
+    where = f"{path}: " if path else ""
+    return f"{where}{len(mistakes)} mistake(s) in the settings:\n" + "\n".join(f"  - {mistake}" for mistake in mistakes)
 
 
 def fixed_settings(settings: Settings) -> dict[str, JSON]:
@@ -164,22 +186,56 @@ def _explain(entry: Any, raw: Mapping[str, Any]) -> str:
             return f"{where}: is missing; it must be given"
         case "union_tag_not_found" | "union_tag_invalid":
             return f'{where}.kind: must be "kafka" or "files"'
-        case "value_error" if not where:
-            return str(entry["ctx"]["error"])
         case _:
-            shown = "" if "password" in where or "token" in where else f" (got {entry['input']!r})"
-            return f"{where}: {entry['msg'][0].lower()}{entry['msg'][1:]}{shown}"
+            return f"{where}: {_wanted(entry)}{_shown(where, entry['input'])}"
+
+
+def _wanted(entry: Any) -> str:
+    """What a value should be, in the words of a TOML file; pydantic's own where they will do."""
+    context = entry.get("ctx", {})
+    match entry["type"]:
+        case "tuple_type":
+            return 'must be a list, such as ["a", "b"]'
+        case "dict_type":
+            return 'must be a table, such as {name = "field"}'
+        case "int_type" | "int_parsing" | "int_from_float":
+            return "must be a whole number"
+        case "float_type" | "float_parsing" | "finite_number":
+            return "must be a number, and finite"
+        case "bool_type" | "bool_parsing":
+            return "must be true or false"
+        case "string_type" | "path_type":
+            return "must be a text in quotes"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            bound = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
+            name, value = next(iter(context.items()))
+            return f"must be {bound[name]} {value:g}"
+        case "literal_error":
+            choices = context["expected"].replace("'", '"')
+            return f"must be {choices}{_nearest(entry['input'], choices)}"
+        case _:
+            return f"{entry['msg'][0].lower()}{entry['msg'][1:]}"
+
+
+def _nearest(value: object, choices: str) -> str:
+    """
+    >>> _nearest("mixtur", '"mixture" or "transformer"')
+    '; did you mean "mixture"?'
+    """
+    close = difflib.get_close_matches(str(value), re.findall('"([^"]*)"', choices), n=1, cutoff=0.5)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _shown(where: str, value: object) -> str:
+    return "" if where.endswith(("password", "token")) else f" (got {value!r})"
 
 
 def _location(entry: Any) -> list[str]:
     return [str(part) for part in entry["loc"] if part not in ("kafka", "files")]
 
 
-def _seen_only_together(raw: Mapping[str, Any], wrong: list[list[str]]) -> list[str]:
-    """The mistakes between sections, which are looked for once every field is right in itself: those in `wrong` are left at
-    their defaults."""
-    if not any(wrong):
-        return []
+def _without(raw: Mapping[str, Any], wrong: list[list[str]]) -> dict[str, Any]:
+    """What is written without the fields that are `wrong`, which are left at their defaults."""
     right = {name: dict(section) for name, section in raw.items() if isinstance(section, Mapping)}
     for section, *field in filter(None, wrong):
         if field:
@@ -188,11 +244,7 @@ def _seen_only_together(raw: Mapping[str, Any], wrong: list[list[str]]) -> list[
             right.pop(section, None)
     source = right.get("source", {})
     right["source"] = {"paths": [], **source} if source.get("kind") == "files" else {"kind": "kafka", "topic": "any", **source}
-    try:
-        Settings.model_validate(right)
-    except ValidationError as error:
-        return [line for entry in error.errors() if not entry["loc"] for line in _explain(entry, right).splitlines()]
-    return []
+    return right
 
 
 def _did_you_mean(location: list[str], raw: Mapping[str, Any]) -> str:

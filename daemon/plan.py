@@ -28,7 +28,7 @@ class Plan:
     def from_body(cls, body: Mapping[str, JSON]) -> Plan:
         runs = body["runs"]
         assert isinstance(runs, list)
-        return cls(step=int(body["step"]), rows=int(body["rows"]), runs=tuple(Run(*run) for run in runs))  # type: ignore[arg-type]
+        return cls(step=int(body["step"]), rows=int(body["rows"]), runs=tuple(Run(*run) for run in runs))  # type: ignore[arg-type] # JSON
 
 
 def runs_of(records: Sequence[Record], positions: Mapping[int, int]) -> tuple[Run, ...]:

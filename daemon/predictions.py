@@ -36,8 +36,8 @@ class NoPredictions:
 class PredictionFile:
     """JSON lines with row, label, prediction and scores of the labels known then; regression: no scores.
 
-    `row` counts the examples from 0; a row that became a dead letter is none. Raises `ConfigError` where the file cannot be
-    written.
+    `row` is the row of the file, counted from 0; one that became a dead letter has no line. Raises `ConfigError` where the
+    file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,13 +45,11 @@ class PredictionFile:
             self._file = path.open("wb")
         except OSError as error:
             raise ConfigError(f"--predictions {path}: cannot be written ({error.strerror}); name a path that can") from None
-        self._row = 0
 
     def write(self, examples: Sequence[Example], scored: Scored, *, task: Task) -> None:
         for example, answer in zip(examples, task.decode(scored.output), strict=True):
-            line = {"row": self._row, "label": example.target, **_fields(answer)}
+            line = {"row": example.offset, "label": example.target, **_fields(answer)}
             self._file.write(msgspec.json.encode(line) + b"\n")
-            self._row += 1
 
     def close(self) -> None:
         self._file.close()

@@ -29,7 +29,7 @@ class Example:
 
     `features` maps a column to a number or a category (a string). `target` is a label (classification) or a number
     (regression). `weight` scales the update, 0 means "score but do not learn". `slices` names the groups that it is
-    counted under. `time_s` is the event time in seconds since the epoch.
+    counted under. `time_s` is the event time in seconds since the epoch, `offset` that of its record.
     """
 
     id: str
@@ -39,6 +39,7 @@ class Example:
     weight: float = 1.0
     slices: Mapping[str, str] = field(default_factory=dict)
     time_s: float = 0.0
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import fixed_settings, journaled_settings, load, refuse_changes, secret
+from daemon.config import examine, fixed_settings, journaled_settings, load, refuse_changes, secret
 from daemon.errors import ConfigError
 from daemon.settings import FilesSettings, KafkaSettings
 
@@ -36,7 +36,7 @@ def test_every_mistake_is_told_at_once_with_its_remedy() -> None:
     assert "5 mistake(s)" in text
     assert 'traning: there is no such setting; did you mean "training"?' in text
     assert 'optimizer.learning_rat: there is no such setting; did you mean "learning_rate"?' in text
-    assert "training.batch_rows: input should be greater than 0 (got 0)" in text
+    assert "training.batch_rows: must be more than 0 (got 0)" in text
     assert 'source.paht: there is no such setting; did you mean "paths"?' in text
     assert "--set nonsense: has no value; write section.field=value" in text
 
@@ -59,8 +59,8 @@ def test_mistakes_between_sections_are_told_beside_those_of_single_fields(tmp_pa
     text = str(caught.value)
     assert "6 mistake(s)" in text
     for mistake in (
-        "source.start: input should be 'earliest' or 'latest' (got 'middle')",
-        "training.seed: input should be greater than or equal to 0 (got -1)",
+        'source.start: must be "earliest" or "latest" (got \'middle\')',
+        "training.seed: must be at least 0 (got -1)",
         "extra: there is no such setting",
         'model.encoder: "none" leaves a transformer nothing to read',
         "dead_letters.topic: name the topic",
@@ -146,3 +146,24 @@ def test_values_that_make_no_sense_are_refused(flag: str) -> None:
     name = flag.partition("=")[0]
     with pytest.raises(ConfigError, match=name):
         load(None, overrides=["source.kind=files", "source.paths=['x']", flag], environ={})
+
+
+def test_check_tells_mistakes_of_fields_and_between_sections_together(tmp_path: Path) -> None:
+    file = tmp_path / "learnd.toml"
+    file.write_text(
+        '[source]\nkind = "files"\npaths = "one.jsonl"\n[model]\nkind = "mixtur"\nmax_tokens = 0\n'
+        '[task]\nkind = "regression"\nlabels = ["a"]\n[storage]\nfolder = ""\n',
+        encoding="utf-8",
+    )
+    settings, mistakes = examine(file, environ={})
+    assert settings is not None
+    assert [mistake.partition(":")[0] for mistake in mistakes] == [
+        "source.paths",
+        "model.kind",
+        "model.max_tokens",
+        "storage.folder",
+        "task.labels",
+    ]
+    assert 'such as ["a", "b"] (got \'one.jsonl\')' in mistakes[0]
+    assert 'did you mean "mixture"?' in mistakes[1]
+    assert mistakes[2].endswith("must be more than 0 (got 0)")

@@ -171,4 +171,4 @@ def _settle(snapshots: Snapshots, *, rows: int) -> None:
 def _accuracy(snapshots: Snapshots, version: int, probe: Sequence[Row]) -> float:
     answerer = ModelAnswerer(snapshots.open(version), device="cpu")
     answers = answerer.answer([Input(text="", features=row["features"]) for row in probe])
-    return float(np.mean([answer["label"] == row["label"] for answer, row in zip(answers, probe, strict=True)]))  # type: ignore[typeddict-item]
+    return float(np.mean([answer["label"] == row["label"] for answer, row in zip(answers, probe, strict=True)]))  # type: ignore[typeddict-item] # a class

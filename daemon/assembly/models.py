@@ -137,6 +137,7 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
             mixer=RegressionMixer(num_experts=len(regressors)),
             companions=companions,
             reactions=_reactions(settings),
+            shows_inputs=settings.monitoring.input_detector,
         )
     experts = text_experts(text, label_history=settings.features.label_history) if text else []
     experts += table_experts(table, seed=settings.training.seed) if table else []
@@ -145,7 +146,14 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
         if table
         else Mixer(num_experts=len(experts), max_total=TEXT_MAX_TOTAL)
     )
-    return Mixture(extractors=extractors, experts=experts, mixer=mixer, companions=companions, reactions=_reactions(settings))
+    return Mixture(
+        extractors=extractors,
+        experts=experts,
+        mixer=mixer,
+        companions=companions,
+        reactions=_reactions(settings),
+        shows_inputs=settings.monitoring.input_detector,
+    )
 
 
 def _transformer(settings: Settings, *, encoder: Encoder, device: torch.device) -> Transformer:

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from daemon.assembly import sources
-from daemon.commands.common import settings_from
-from daemon.config import secret
+from daemon.config import examine, listed, secret
 from daemon.errors import ConfigError, LearndError
 from daemon.serving.security import choose_access, read_token
 from daemon.settings import KafkaSettings, Settings
@@ -19,14 +18,12 @@ Check = Callable[[], object]
 
 
 def run(arguments: argparse.Namespace) -> int:
-    settings = settings_from(arguments)
-    mistakes = unsound(settings)
-    for mistake in mistakes:
-        sys.stdout.write(f"{mistake}\n")
-    if not mistakes:
-        sys.stdout.write("the settings are sound\n")
-    failures = _reach_out(settings) if arguments.live else 0
-    return 1 if mistakes or failures else 0
+    settings, mistakes = examine(arguments.config, overrides=arguments.overrides)
+    if settings is not None:
+        mistakes += unsound(settings)
+    sys.stdout.write(f"{listed(mistakes, arguments.config)}\n" if mistakes else "the settings are sound\n")
+    failures = _reach_out(settings) if arguments.live and settings is not None else 0
+    return 2 if mistakes else 1 if failures else 0
 
 
 def unsound(settings: Settings) -> list[str]:
@@ -37,7 +34,7 @@ def unsound(settings: Settings) -> list[str]:
 def require_sound(settings: Settings) -> None:
     """Raise `ConfigError` that lists everything that is `unsound`."""
     if mistakes := unsound(settings):
-        raise ConfigError(f"{len(mistakes)} mistake(s) in the settings:\n" + "\n".join(f"  - {m}" for m in mistakes))
+        raise ConfigError(listed(mistakes, None))
 
 
 def _at_hand(settings: Settings) -> list[tuple[str, Check]]:

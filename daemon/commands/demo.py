@@ -119,7 +119,7 @@ def _relay(read_end: int, console: Console) -> None:
 def _wait_until_listening(url: str) -> None:
     deadline = time.monotonic() + START_LIMIT_S
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/livez", timeout=1):  # noqa: S310
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/livez", timeout=1):  # noqa: S310 - our own server's
             return
         time.sleep(START_LOOK_S)
     raise ServingError(f"{url}: the server did not come up within {START_LIMIT_S:.0f} s; its complaint is above")
@@ -154,7 +154,7 @@ def _freshness(url: str) -> Iterator[Callable[[], float | None]]:
 
     def look() -> None:
         while not done.wait(LOOK_EVERY_S):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/metrics", timeout=1) as answer:  # noqa: S310
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/metrics", timeout=1) as answer:  # noqa: S310 - ours
                 found = re.search(rb"^learnd_freshness_median_seconds (\S+)", answer.read(), flags=re.MULTILINE)
                 latest[0] = float(found[1]) if found else None
 

@@ -101,7 +101,7 @@ class Server:
                 server_header=False,
                 proxy_headers=False,
                 # uvicorn waits with asyncio.wait_for, which takes fractions; only its annotation does not.
-                timeout_graceful_shutdown=grace_s,  # type: ignore[arg-type]
+                timeout_graceful_shutdown=grace_s,  # type: ignore[arg-type] # uvicorn types it int
             )
         )
         self._num_stops = 0

@@ -8,9 +8,10 @@ written to the ledger, *fixed* ones may not.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from daemon.settings.base import Section
 from daemon.settings.learning import (
@@ -27,7 +28,7 @@ from daemon.settings.learning import (
 from daemon.settings.operation import GateSettings, MonitoringSettings, ServingSettings, StorageSettings, TelemetrySettings
 from daemon.settings.sources import DeadLetterSettings, DecodingSettings, FilesSettings, KafkaSettings
 
-__all__ = ["FilesSettings", "KafkaSettings", "Section", "Settings"]
+__all__ = ["FilesSettings", "KafkaSettings", "Section", "Settings", "mistakes_between"]
 
 SourceSettings = Annotated[KafkaSettings | FilesSettings, Field(discriminator="kind")]
 
@@ -53,15 +54,8 @@ class Settings(Section):
     serving: ServingSettings = ServingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Settings:
-        mistakes = list(_mistakes(self))
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-        return self
 
-
-def _mistakes(settings: Settings) -> list[str]:
+def mistakes_between(settings: Settings) -> list[str]:
     """What no single field can see; each with its remedy."""
     found = []
     if settings.model.kind == "transformer" and settings.model.encoder == "none":
@@ -72,6 +66,8 @@ def _mistakes(settings: Settings) -> list[str]:
         found.append('model.training: the mixture reads a frozen encoder; use kind = "transformer" to fine-tune it')
     if settings.model.kind == "transformer" and settings.task.kind == "regression" and settings.replay.kind == "balanced":
         found.append('replay.kind: "balanced" balances classes, a regression has none; use "reservoir" or "none"')
+    if settings.storage.folder == Path():
+        found.append('storage.folder: names no folder; name one, such as "learnd-data"')
     if settings.cap.slice and settings.cap.slice not in settings.decoding.slices:
         known = ", ".join(settings.decoding.slices) or "none"
         found.append(

@@ -99,3 +99,4 @@ def test_a_dead_letter_is_told_and_scores_name_known_labels_alone(tmp_path: Path
     assert (report["examples"], report["dead_letters"]) == (2, 1)
     assert [row["scores"] for row in predictions] == [{}, {"a": 1.0}]
     assert [row["prediction"] for row in predictions] == [None, "a"]
+    assert [row["row"] for row in predictions] == [0, 2]

@@ -70,4 +70,4 @@ def text_experts(text: TextFeatures) -> list[Expert]:
 def text_mixture(*, with_encoder: bool = True) -> Mixture:
     text = TextFeatures(encoder=HashedEncoder() if with_encoder else None)
     experts = text_experts(text)
-    return Mixture(extractors={"text": text}, experts=experts, mixer=Mixer(num_experts=len(experts)))
+    return Mixture(extractors={"text": text}, experts=experts, mixer=Mixer(num_experts=len(experts)), shows_inputs=True)

@@ -35,8 +35,16 @@ class Mixture(Pool):
         mixer: Mixer,
         companions: Mapping[str, Path | JSON] | None = None,
         reactions: Reactions = Reactions(),  # noqa: B008 - it is frozen
+        shows_inputs: bool = False,
     ) -> None:
-        super().__init__(extractors=extractors, experts=experts, weighing=mixer, companions=companions, reactions=reactions)
+        super().__init__(
+            extractors=extractors,
+            experts=experts,
+            weighing=mixer,
+            companions=companions,
+            reactions=reactions,
+            shows_inputs=shows_inputs,
+        )
         self._mixer = mixer
         self.num_classes = 0
         self._num_learned = 0

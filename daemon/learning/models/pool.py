@@ -58,10 +58,11 @@ class Pool(Model):
         weighing: Weighing,
         companions: Mapping[str, Path | JSON] | None,
         reactions: Reactions,
+        shows_inputs: bool,
     ) -> None:
         self._extractors = dict(extractors)
         self._experts = tuple(experts)
-        self._weighing, self._reactions = weighing, reactions
+        self._weighing, self._reactions, self._shows_inputs = weighing, reactions, shows_inputs
         self._companions = dict(companions or {})
         self.num_rows = 0
         self.errors_E = np.zeros(len(self._experts))
@@ -101,7 +102,8 @@ class Pool(Model):
     def look(self, alone_E: NDArray[np.int64] | Floats) -> None:
         """Remember of the current row, of which each expert alone answered so, what the best one answered and what it read."""
         self._best.append(float(alone_E[int(self.errors_E.argmin())]))
-        self._seen.append(np.concatenate([NOTHING, *(extractor.summary() for extractor in self._extractors.values())]))
+        if self._shows_inputs:
+            self._seen.append(np.concatenate([NOTHING, *(extractor.summary() for extractor in self._extractors.values())]))
 
     def show(self) -> tuple[Floats, NDArray[np.float32] | None]:
         """`best_expert_B` and `inputs_BD` of the rows that were looked at since the last call."""

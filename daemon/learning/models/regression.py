@@ -32,8 +32,16 @@ class RegressionMixture(Pool):
         mixer: RegressionMixer,
         companions: Mapping[str, Path | JSON] | None = None,
         reactions: Reactions = Reactions(),  # noqa: B008 - it is frozen
+        shows_inputs: bool = False,
     ) -> None:
-        super().__init__(extractors=extractors, experts=experts, weighing=mixer, companions=companions, reactions=reactions)
+        super().__init__(
+            extractors=extractors,
+            experts=experts,
+            weighing=mixer,
+            companions=companions,
+            reactions=reactions,
+            shows_inputs=shows_inputs,
+        )
         self._mixer = mixer
 
     def learn(self, batch: Batch, target_B: Floats, weight_B: Floats) -> Floats:

@@ -59,13 +59,14 @@ def test_everything_there() -> None:
         weight=0.5,
         slices={"language": "fr", "size": "3", "class": "spam"},
         time_s=993467899.0,
+        offset=17,
     )
     assert list(example.features) == ["a", "b", "c", "d", "e", "g"]
 
 
 def test_defaults() -> None:
     assert decode('{"text": "", "label": "a", "id": null, "time": null, "weight": null}') == Example(
-        id="mail-2-17", text="", features={}, target="a", weight=1.0, slices={}, time_s=12.5
+        id="mail-2-17", text="", features={}, target="a", weight=1.0, slices={}, time_s=12.5, offset=17
     )
     assert decode('{"features": {}, "label": "a"}').features == {}
 
@@ -73,7 +74,7 @@ def test_defaults() -> None:
 def test_other_names() -> None:
     fields = Fields(text="body", features="x", label="y", id="key", time="at", weight="w")
     value = '{"body": "b", "x": {"a": 1}, "y": "l", "key": "k", "at": 3, "w": 2, "text": 5, "features": 5}'
-    assert decode(value, fields=fields) == Example("k", "b", {"a": 1.0}, "l", 2.0, {}, 3.0)
+    assert decode(value, fields=fields) == Example("k", "b", {"a": 1.0}, "l", 2.0, {}, 3.0, 17)
 
 
 def test_two_fields_cannot_share_a_name() -> None:
