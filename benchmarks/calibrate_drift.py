@@ -16,6 +16,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from daemon.monitoring.drift import calibration
 from daemon.monitoring.drift.base import Detector
-from daemon.monitoring.drift.budget import KINDS
+from daemon.monitoring.drift.budget import KINDS, Kind
 from daemon.monitoring.drift.inputs import InputShift
 from daemon.monitoring.drift.watch import DIRECTIONS
 
@@ -61,7 +62,8 @@ def relative(draw: Noise) -> Noise:
 
     def noise(generator: np.random.Generator, n: int) -> Floats:
         error_N = np.abs(draw(generator, n))
-        return np.minimum(error_N / (3 * error_N.mean()), 1.0)
+        share_N: Floats = np.minimum(error_N / (3 * error_N.mean()), 1.0)
+        return share_N
 
     return noise
 
@@ -141,6 +143,10 @@ def climb(
     return ladder, alarms
 
 
+def _made(kind: Kind, both: bool, strictness: float) -> Detector:
+    return kind.make(strictness, both)
+
+
 def calibrate(name: str, values: str, *, num_rows: int, seed: int) -> dict[str, tuple[float, ...]]:
     """The strictness of one detector for each budget, by direction; a direction that cannot be calibrated is left out.
 
@@ -152,7 +158,7 @@ def calibrate(name: str, values: str, *, num_rows: int, seed: int) -> dict[str, 
         row_values = noise(np.random.default_rng([seed, number]), num_rows).tolist()
         for direction in solved:
             if direction == "worse" or kind.one_sided:
-                ladder, alarms = climb(lambda s, d=direction: kind.make(s, d == "both"), row_values)  # type: ignore[misc]
+                ladder, alarms = climb(partial(_made, kind, direction == "both"), row_values)
             rates = [getattr(found, direction) * 100_000 / num_rows for found in alarms]
             solved[direction].append(solve(ladder, rates))
             logger.info(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -60,19 +61,20 @@ def published(name: str) -> Stream:
     return Stream(points_N2, np.array([label.strip() == "p" for *_, label in rows], np.int64), like.drifts, like.allowed_rows)
 
 
-def _circles(seed: int, *, at) -> Stream:  # type: ignore[no-untyped-def]
+def _circles(seed: int, *, at: Callable[[int], int]) -> Stream:
     concept_N = _concepts(length=25_000, num=4, width=500, at=at, seed=seed)
     center_42, radius_4 = np.array([c for c, _ in _CIRCLES]), np.array([r for _, r in _CIRCLES])
 
     def outside(xy: NDArray[np.float64], concept: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return ((xy - center_42[concept]) ** 2).sum(axis=1) > radius_4[concept] ** 2
+        is_outside_N: NDArray[np.bool_] = ((xy - center_42[concept]) ** 2).sum(axis=1) > radius_4[concept] ** 2
+        return is_outside_N
 
     generator = np.random.default_rng([seed, 1])
     points_N2, label_N = _balanced(outside, concept_N, generator)
     return Stream(points_N2, _noisy(label_N, generator), (25_000, 50_000, 75_000), 1_000)
 
 
-def _concepts(*, length: int, num: int, width: int, at, seed: int) -> NDArray[np.int64]:  # type: ignore[no-untyped-def]
+def _concepts(*, length: int, num: int, width: int, at: Callable[[int], int], seed: int) -> NDArray[np.int64]:
     """Each row's concept; drift i writes a sigmoid mixture of concepts i - 1 and i over `width` rows from row `at(i)`."""
     generator = np.random.default_rng([seed, 0])
     concept_N = np.repeat(np.arange(num), length)
@@ -83,7 +85,11 @@ def _concepts(*, length: int, num: int, width: int, at, seed: int) -> NDArray[np
     return concept_N
 
 
-def _balanced(classify, concept_N, generator):  # type: ignore[no-untyped-def]
+def _balanced(
+    classify: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.bool_]],
+    concept_N: NDArray[np.int64],
+    generator: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Points uniform in the unit square, drawn until each has the class that a fair coin asked for."""
     wanted_N = generator.random(len(concept_N)) < 0.5
     points_N2 = generator.random((len(concept_N), 2))
@@ -92,7 +98,7 @@ def _balanced(classify, concept_N, generator):  # type: ignore[no-untyped-def]
     return points_N2, wanted_N.astype(np.int64)
 
 
-def _noisy(label_N, generator):  # type: ignore[no-untyped-def]
+def _noisy(label_N: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
     flipped = generator.choice(len(label_N), len(label_N) // 10, replace=False)
     label_N[flipped] ^= 1
     return label_N

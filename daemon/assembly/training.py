@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import torch
-from prometheus_client import CollectorRegistry
-
-from daemon import __version__
-from daemon.assembly import models, sources
-from daemon.cap import NoCap, SourceCap
+from daemon.assembly import models, sources, watching
 from daemon.config import fixed_settings, journaled_settings, refuse_changes
 from daemon.gathering import Gatherer, LiveGatherer, LogGatherer
-from daemon.guard import GateGuard, Guard, OpenGuard
+from daemon.guard import OpenGuard
 from daemon.keeper import Keeper
 from daemon.learning.device import choose_device, fingerprint, make_deterministic, memory_bytes
 from daemon.learning.learner import Learner
-from daemon.monitoring.drift.base import Detector
-from daemon.monitoring.drift.budget import for_budget, inputs_for_budget
-from daemon.monitoring.drift.inputs import InputShift
 from daemon.monitoring.endpoint import TelemetryEndpoint
-from daemon.monitoring.evaluation import Evaluation
-from daemon.monitoring.gate import Gate
-from daemon.monitoring.health import Health
 from daemon.monitoring.telemetry import Telemetry
 from daemon.pipeline import Pipeline
 from daemon.predictions import NoPredictions, PredictionFile, PredictionLog
@@ -49,9 +37,6 @@ logger = logging.getLogger(__name__)
 # Kept only at the end: a backtest is not resumed and answers nobody.
 NEVER_S = float("inf")
 
-# Rows of a real stream hang together, so that inputs alarm more often than this says; such alarms are noted and no more.
-INPUT_ALARMS_PER_100K = 1.0
-
 
 @dataclass(frozen=True, slots=True)
 class Training:
@@ -70,7 +55,7 @@ def training(
     with ExitStack() as stack:
         # First of all: a second trainer is refused by the folder, not by a port that it shares with the first.
         writer = _writer(stack, settings)
-        telemetry = _telemetry(settings)
+        telemetry = watching.telemetry(settings)
         endpoint = TelemetryEndpoint(
             host=settings.telemetry.host,
             port=settings.telemetry.port,
@@ -101,7 +86,7 @@ def backtesting(settings: Settings, *, file: Path, predictions: Path | None, lab
             settings,
             writer=_writer(stack, settings),
             source=sources.table(settings, file),
-            telemetry=_telemetry(settings),
+            telemetry=watching.telemetry(settings),
             encoder=models.encoder(settings, may_lack=True),
             gatherer=_from_log(settings),
             predictions=PredictionFile(predictions) if predictions else NoPredictions(),
@@ -144,9 +129,9 @@ def _assemble(
         learner=Learner(
             task=models.task(settings), model=models.model(settings, encoder=encoder, device=device, label_delay=label_delay)
         ),
-        evaluation=_evaluation(settings, collect_auc=not keeps, label_delay=label_delay),
-        guard=_guard(settings, encoder, device) if keeps else OpenGuard(),
-        cap=_cap(settings),
+        evaluation=watching.evaluation(settings, collect_auc=not keeps, label_delay=label_delay),
+        guard=watching.guard(settings, encoder, device) if keeps else OpenGuard(),
+        cap=watching.cap(settings),
         predictions=predictions,
         telemetry=telemetry,
         live=isinstance(settings.source, KafkaSettings),
@@ -193,64 +178,6 @@ def _terms(settings: Settings, encoder: models.Encoder, facts: dict[str, JSON]) 
         journaled=journaled_settings(settings),
         fingerprint=facts,
         refuse_changes=lambda saved: refuse_changes(saved, fixed),
-    )
-
-
-def _evaluation(settings: Settings, *, collect_auc: bool, label_delay: int) -> Evaluation:
-    return Evaluation(
-        task=settings.task.kind,
-        detectors=_detectors(settings),
-        inputs=_input_detector(settings),
-        has_experts=settings.model.kind == "mixture",
-        window_rows=settings.monitoring.window_rows,
-        max_slice_values=settings.monitoring.max_slice_values,
-        collect_auc=collect_auc,
-        label_delay=label_delay,
-    )
-
-
-def _detectors(settings: Settings) -> dict[str, Detector]:
-    """Those of the error, which share the budget of false alarms."""
-    chosen = settings.monitoring
-    return {
-        name: for_budget(
-            name,
-            alarms_per_100k=chosen.alarms_per_100k / len(chosen.detectors),
-            direction=chosen.direction,
-            pause_rows=chosen.pause_rows,
-            values="binary" if settings.task.kind == "classification" else "relative",
-        )
-        for name in chosen.detectors
-    }
-
-
-def _input_detector(settings: Settings) -> InputShift | None:
-    if not settings.monitoring.input_detector:
-        return None
-    return inputs_for_budget(alarms_per_100k=INPUT_ALARMS_PER_100K, seed=settings.training.seed)
-
-
-def _cap(settings: Settings) -> SourceCap:
-    if not settings.cap.slice:
-        return NoCap()
-    return SourceCap(slice_name=settings.cap.slice, weight_per_minute=settings.cap.weight_per_minute)
-
-
-def _guard(settings: Settings, encoder: models.Encoder, device: torch.device) -> Guard:
-    if not settings.gate.enabled:
-        return OpenGuard()
-    return GateGuard(
-        gate=Gate(max_held_rows=settings.gate.max_held_rows, max_held_s=settings.gate.max_held_s),
-        make_model=lambda: models.model(settings, encoder=encoder, device=device),
-        task=settings.task.kind,
-    )
-
-
-def _telemetry(settings: Settings) -> Telemetry:
-    return Telemetry(
-        registry=CollectorRegistry(),
-        health=Health(caught_up_records=settings.telemetry.caught_up_records, stuck_after_s=settings.telemetry.stuck_after_s),
-        build={"version": __version__, "torch": torch.__version__, "python": platform.python_version()},
     )
 
 

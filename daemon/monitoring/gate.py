@@ -6,11 +6,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.monitoring.episode import Episode
 from daemon.monitoring.paired import (
     PairedRow,
     by_slice,
@@ -84,7 +85,7 @@ class Gate:
         self._baselines: tuple[str, ...] = ()
         self._rows = 0
         self._served_since: int | None = None  # row of the newest publish; None before the first
-        self._alarm: _Alarm | None = None
+        self._alarm: Episode | None = None
 
     def observe(
         self,
@@ -120,7 +121,7 @@ class Gate:
             # Detectors are late: the older half of the window is from before the change.
             before = served_losses(list(self._window)[: len(self._window) // 2])
             level = (float(before.mean()), float(before.var() / before.size)) if before.size else None
-            self._alarm = _Alarm(first_row=self._rows, first_s=self._clock(), last_row=self._rows, level=level)
+            self._alarm = Episode(first_row=self._rows, first_s=self._clock(), last_row=self._rows, level=level)
         else:
             self._alarm.last_row, self._alarm.cleared_at = self._rows, None
 
@@ -168,10 +169,10 @@ class Gate:
             True, "won_after_alarm", f"at least as good as what is served, the alarm cleared at row {alarm.cleared_at}"
         )
 
-    def _is_stale(self, alarm: _Alarm) -> bool:
+    def _is_stale(self, alarm: Episode) -> bool:
         return self._rows - alarm.first_row >= self._max_held_rows and self._clock() - alarm.first_s >= self._max_held_s
 
-    def _is_back(self, alarm: _Alarm) -> bool:
+    def _is_back(self, alarm: Episode) -> bool:
         """Whether the served loss is at its level from before the alarm again."""
         recent = served_losses(self._since(alarm.last_row)[-self._quiet_rows :])
         if alarm.level is None or recent.size < self._quiet_rows:
@@ -180,7 +181,7 @@ class Gate:
         margin = _BACK_WITHIN * float(np.sqrt(variance + recent.var() / recent.size))
         return bool(recent.mean() <= level + margin)
 
-    def _held_by(self, alarm: _Alarm) -> Decision | None:
+    def _held_by(self, alarm: Episode) -> Decision | None:
         if alarm.cleared_at is None:
             since = f"alarm at row {alarm.last_row}"
             return Decision(False, "alarm", f"{since}: what is served does worse than before it")
@@ -245,29 +246,4 @@ class Gate:
         self._rows = take(state, "rows", owner="gate")
         self._served_since = take(state, "served_since", owner="gate")
         alarm = take(state, "alarm", owner="gate")
-        self._alarm = None if alarm is None else _Alarm.from_json(alarm)
-
-
-@dataclass(slots=True)
-class _Alarm:
-    """An episode of alarms with nothing published since its first."""
-
-    first_row: int
-    first_s: float
-    last_row: int
-    level: tuple[float, float] | None  # served loss before: mean, and variance of that mean
-    cleared_at: int | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "first_row": self.first_row,
-            "first_s": self.first_s,
-            "last_row": self.last_row,
-            "level": None if self.level is None else list(self.level),
-            "cleared_at": self.cleared_at,
-        }
-
-    @classmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> _Alarm:
-        level = saved["level"]
-        return cls(**{**saved, "level": None if level is None else (level[0], level[1])})
+        self._alarm = None if alarm is None else Episode.from_json(alarm)

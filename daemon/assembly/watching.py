@@ -1,0 +1,82 @@
+"""What watches the learning, by its settings: scores and detectors, the gate, the cap on sources, telemetry."""
+
+from __future__ import annotations
+
+import platform
+
+import torch
+from prometheus_client import CollectorRegistry
+
+from daemon import __version__
+from daemon.assembly import models
+from daemon.cap import NoCap, SourceCap
+from daemon.guard import GateGuard, Guard, OpenGuard
+from daemon.monitoring.drift.base import Detector
+from daemon.monitoring.drift.budget import for_budget, inputs_for_budget
+from daemon.monitoring.drift.inputs import InputShift
+from daemon.monitoring.evaluation import Evaluation
+from daemon.monitoring.gate import Gate
+from daemon.monitoring.health import Health
+from daemon.monitoring.telemetry import Telemetry
+from daemon.settings import Settings
+
+# Rows of a real stream hang together, so that inputs alarm more often than this says; such alarms are noted and no more.
+INPUT_ALARMS_PER_100K = 1.0
+
+
+def evaluation(settings: Settings, *, collect_auc: bool, label_delay: int) -> Evaluation:
+    return Evaluation(
+        task=settings.task.kind,
+        detectors=_detectors(settings),
+        inputs=_input_detector(settings),
+        has_experts=settings.model.kind == "mixture",
+        window_rows=settings.monitoring.window_rows,
+        max_slice_values=settings.monitoring.max_slice_values,
+        collect_auc=collect_auc,
+        label_delay=label_delay,
+    )
+
+
+def _detectors(settings: Settings) -> dict[str, Detector]:
+    """Those of the error, which share the budget of false alarms."""
+    chosen = settings.monitoring
+    return {
+        name: for_budget(
+            name,
+            alarms_per_100k=chosen.alarms_per_100k / len(chosen.detectors),
+            direction=chosen.direction,
+            pause_rows=chosen.pause_rows,
+            values="binary" if settings.task.kind == "classification" else "relative",
+        )
+        for name in chosen.detectors
+    }
+
+
+def _input_detector(settings: Settings) -> InputShift | None:
+    if not settings.monitoring.input_detector:
+        return None
+    return inputs_for_budget(alarms_per_100k=INPUT_ALARMS_PER_100K, seed=settings.training.seed)
+
+
+def guard(settings: Settings, encoder: models.Encoder, device: torch.device) -> Guard:
+    if not settings.gate.enabled:
+        return OpenGuard()
+    return GateGuard(
+        gate=Gate(max_held_rows=settings.gate.max_held_rows, max_held_s=settings.gate.max_held_s),
+        make_model=lambda: models.model(settings, encoder=encoder, device=device),
+        task=settings.task.kind,
+    )
+
+
+def cap(settings: Settings) -> SourceCap:
+    if not settings.cap.slice:
+        return NoCap()
+    return SourceCap(slice_name=settings.cap.slice, weight_per_minute=settings.cap.weight_per_minute)
+
+
+def telemetry(settings: Settings) -> Telemetry:
+    return Telemetry(
+        registry=CollectorRegistry(),
+        health=Health(caught_up_records=settings.telemetry.caught_up_records, stuck_after_s=settings.telemetry.stuck_after_s),
+        build={"version": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    )
