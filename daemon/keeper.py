@@ -197,7 +197,9 @@ class Keeper:
         """Answers stay at the snapshot before. Counted each time, told once for each reason."""
         self._telemetry.gate(decision.reason)
         if decision.reason != self._held:
-            logger.warning("nothing is published at row %s (%s): %s", rows, decision.reason, decision.detail)
+            # A surge is a moment's caution and passes with the next rows; all else may need somebody.
+            level = logging.INFO if decision.reason == "surge" else logging.WARNING
+            logger.log(level, "nothing is published at row %s (%s): %s", rows, decision.reason, decision.detail)
             self._note("held", {"rows": rows, "reason": decision.reason, "detail": decision.detail})
             self._held = decision.reason
 
