@@ -83,7 +83,8 @@ class GateGuard(Guard):
         """`make_model` builds a model that takes the served weights; called when there are some."""
         self._gate, self._make_model, self._task, self._clock = gate, make_model, task, clock
         self._shadow: Model | None = None
-        self._served_rows, self._announced, self._decided_at = 0, True, 0
+        self._served_rows, self._announced = 0, True
+        self._decided_at = 0  # row of the newest decision to publish
         self._saved_s, self._asked_s = SAVED_S, clock()
 
     def observe(self, examples: Sequence[Example], scored: Scored, *, evaluation: Evaluation, alarms: Sequence[Alarm]) -> None:
@@ -117,8 +118,10 @@ class GateGuard(Guard):
         return loss_B
 
     def decide(self, *, finite: bool) -> Decision:
-        self._decided_at = self._gate.rows
-        return self._gate.decide(finite=finite)
+        decision = self._gate.decide(finite=finite)
+        if decision.publish:
+            self._decided_at = self._gate.rows
+        return decision
 
     def stands(self) -> bool:
         return not self._gate.alarm_since(self._decided_at)

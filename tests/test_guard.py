@@ -150,3 +150,18 @@ def test_a_decision_does_not_outlive_an_alarm() -> None:
     house.guard.serve(house.learner.model.weights(), rows=4)
     house.feed("a")
     assert house.guard.decide(finite=True).reason == "alarm"
+
+
+def test_an_alarm_holds_though_a_snapshot_from_before_it_comes_to_answer_after_it() -> None:
+    house = House()
+    house.feed("a", "a")
+    house.publish()
+    house.feed("a", "a")
+    assert house.guard.decide(finite=True).publish
+    house.feed("b")
+    house.gate.alarm()
+    # Its files were in place before the alarm, and the loop hears of that now.
+    house.guard.serve(house.learner.model.weights(), rows=4)
+    assert house.guard.decide(finite=True).reason == "alarm"
+    house.feed("b")
+    assert house.guard.decide(finite=True).reason == "alarm"
