@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from daemon.learning.experts.base import Expert
+from daemon.learning.experts.forest import Forest
 from daemon.learning.experts.fourier import FourierLeastSquares
 from daemon.learning.experts.linear import Linear
 from daemon.learning.experts.markov import MarkovLabel
@@ -17,7 +18,7 @@ from daemon.learning.features.table import TableFeatures
 
 # The bound on the sum of the mixing weights for a pool with these experts, and how fast fixed share follows the best.
 MAX_TOTAL = 1.4
-SHARE_RATE = 0.5
+SHARE_RATE = 0.25
 
 
 def table_experts(features: TableFeatures, *, seed: int) -> list[Expert]:
@@ -33,11 +34,10 @@ def table_experts(features: TableFeatures, *, seed: int) -> list[Expert]:
         Tiles(name="tiles_steady", tokens=tiles, rate=1.0, start=100.0),
         Tiles(name="tiles_fine", tokens=features.fine_tiles, rate=0.2),
         _fourier("fourier_narrow", row, bandwidth=0.35, forgetting=0.9995, seed=seed + 1, num_features=200),
-        _fourier("fourier_wide", row, bandwidth=1.0, forgetting=0.998, seed=seed + 2, num_features=152),
         _fourier("fourier_fast", row, bandwidth=1.0, forgetting=0.99, seed=seed + 3, num_features=100),
         MLP(name="mlp", inputs=row, seed=seed + 4, rate=0.003, steps=2),
-        MLP(name="mlp_fast", inputs=row, seed=seed + 5, rate=0.006, steps=1, memory=300),
         Linear(name="linear", inputs=row, rate=0.3),
+        Forest(name="forest", table=features, seed=seed + 2),
         RankNeighbors(name="neighbors_1", inputs=row, num_neighbors=1),
         RankNeighbors(name="neighbors_16", inputs=row, num_neighbors=16),
         DecayedPrior(name="prior_all", half_life=math.inf, pseudo_count=0.5),
@@ -55,7 +55,6 @@ def _on_context(features: TableFeatures, *, seed: int) -> list[Expert]:
     return [
         Tiles(name="context_tiles_slow", tokens=tiles, rate=0.03),
         Tiles(name="context_tiles_steady", tokens=tiles, rate=0.3, start=100.0),
-        _fourier("context_fourier_fast", inputs, bandwidth=2.0, forgetting=0.99, seed=seed + 6, num_features=100),
         MLP(name="context_mlp", inputs=inputs, seed=seed + 7, rate=0.003, steps=2),
         MLP(name="context_mlp_slow", inputs=inputs, seed=seed + 8, rate=0.002, steps=1),
         Linear(name="context_linear", inputs=inputs, rate=0.3),

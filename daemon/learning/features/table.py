@@ -50,6 +50,7 @@ class TableFeatures(Extractor):
     - `context`, dense: z-scores; their change from the row before and from moving averages over 4, 16 and 64 rows, each over
       its mean size; the last two labels and their shares at half-lives of 4 and 32 rows (see `LabelHistory`).
     - `tiles`, `fine_tiles`, `context_tiles`: tokens by quantile of the same, with pairs of columns.
+    - `raw_N`: the columns' numbers as they came, categories as a number in [0, 1) by hash, NaN where a value is missing.
 
     `earlier_rows=False` leaves the changes out, `label_history=False` the labels; with both off `context` and `context_tiles`
     say no more than `current`. A missing column is neutral in all. A value 10⁴ deviations away counts as missing, until a
@@ -104,6 +105,7 @@ class TableFeatures(Extractor):
         self._kind_N = np.zeros(n, dtype=np.int64)
         self._known_N = np.zeros(n, dtype=np.int64)
         self._category_N = np.zeros(n, dtype=np.uint64)
+        self.raw_N = np.full(n, np.nan)
         self._z_N = np.zeros(n)
         self._rank_N = np.zeros(n)
         self._change_NC = np.zeros((n, kernels.NUM_CHANGES))
@@ -130,6 +132,7 @@ class TableFeatures(Extractor):
             self._known_N, self._z_N, self._rank_N, self._change_NC, self._slot_NS,
             self.current.values_D, self.context.values_D,
         )  # fmt: skip
+        kernels.raw_row(self._known_N, self._value_N, self._category_N, self.raw_N)
         self._encode_categories()
         self.labels.encode(self.context.values_D)
         self._encode_tiles()

@@ -22,6 +22,7 @@ Z_LIMIT = 5.0
 # A value so many standard deviations away is a fault of the sender: it counts as missing and stays out of the statistics,
 # until so many came in a row that the column must have changed its unit.
 OUTLIER_Z = 1e4
+ABSURD = 1e12
 OUTLIER_RUN = 1000
 SETTLED_ROWS = 30
 SPREAD_LIMIT = 3.0
@@ -45,8 +46,10 @@ def is_outlier(value: float, stats_S: Floats) -> bool:
     """Whether a value is a fault of the sender, by the column's own statistics."""
     if stats_S[COUNT] < SETTLED_ROWS:
         return False
-    scale = np.sqrt(stats_S[SQUARES] / stats_S[COUNT]) + 1e-3 * abs(stats_S[MEAN]) + 1e-9
-    return bool(abs(value - stats_S[MEAN]) > OUTLIER_Z * scale)
+    distance, scale = abs(value - stats_S[MEAN]), deviation(stats_S)
+    if scale <= 1e-12 * abs(stats_S[MEAN]):  # one value only so far: the second may be anything but absurd
+        return bool(distance > ABSURD * max(1.0, abs(stats_S[MEAN])))
+    return bool(distance > OUTLIER_Z * (scale + 1e-3 * abs(stats_S[MEAN])))
 
 
 @compiled
@@ -368,3 +371,14 @@ def dense_row(
                 context_D[place + 1 + c] = change_NC[n, c]
         elif known_N[n] == MISSING and slot_NS[n, 1] >= 0:
             current_D[slot_NS[n, 1]] = 1.0
+
+
+@compiled
+def raw_row(known_N: Ints, value_N: Floats, category_N: NDArray[np.uint64], raw_N: Floats) -> None:
+    """Numbers as they are, categories as a number in [0, 1) by their hash, NaN where a value is missing."""
+    for n in range(len(known_N)):
+        raw_N[n] = np.nan
+        if known_N[n] == NUMBER:
+            raw_N[n] = value_N[n]
+        elif known_N[n] == CATEGORY:
+            raw_N[n] = category_N[n] * 2.0**-64

@@ -1,0 +1,218 @@
+"""Growing, reading and updating the trees of a forest, compiled.
+
+D columns, M rows of memory; N nodes and L entries of leaves a tree. A node is a leaf where its child is 0; else rows with
+`value[column] <= threshold` go to `child`, others, and those where the value is missing (NaN), to `child + 1`. The weights of
+the classes in a leaf are a linked list of entries, numbered from 1, that begins at `head`: a tree takes the memory that its
+rows take, however many classes are known.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.learning.compiled import compiled
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Counts = NDArray[np.int32]
+Weights = NDArray[np.float32]
+
+# What every class is taken to weigh in a leaf, all classes together.
+PSEUDO_WEIGHT = 0.5
+# The threshold of a split into known and missing.
+ABOVE_ALL = 1.7e308
+
+
+@compiled
+def _draw(key: int, counter: int, size: int) -> np.int64:
+    """A number in [0, size): SplitMix64's finalizer (Steele, Lea and Flood 2014)."""
+    bits = np.uint64(key) + np.uint64(counter) * np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    bits = bits ^ (bits >> np.uint64(31))
+    return np.int64((bits >> np.uint64(11)) % np.uint64(size))
+
+
+@compiled
+def _add_to_leaf(
+    leaf: int, target: int, weight: float, num_entries: int, head_N: Counts, class_L: Counts, weight_L: Weights, next_L: Counts
+) -> int:
+    """Add `weight` to a class of a leaf; returns how many entries there are now."""
+    entry = head_N[leaf]
+    while entry > 0:
+        if class_L[entry] == target:
+            weight_L[entry] += weight
+            return num_entries
+        entry = next_L[entry]
+    num_entries += 1
+    class_L[num_entries] = target
+    weight_L[num_entries] = weight
+    next_L[num_entries] = head_N[leaf]
+    head_N[leaf] = num_entries
+    return num_entries
+
+
+@compiled
+def _find_leaf(value_D: Floats, column_N: Counts, threshold_N: Floats, child_N: Counts) -> int:
+    node = 0
+    while child_N[node] > 0:
+        goes_left = value_D[column_N[node]] <= threshold_N[node]
+        node = child_N[node] + (0 if goes_left else 1)
+    return node
+
+
+@compiled
+def _threshold(one: float, two: float, part: float) -> float:
+    """Between two values, or, where one is missing, above all values; NaN where they do not differ."""
+    if np.isnan(one) or np.isnan(two):
+        return np.nan if np.isnan(one) and np.isnan(two) else ABOVE_ALL
+    low, high = min(one, two), max(one, two)
+    if low == high:
+        return np.nan
+    threshold = low + (high - low) * part
+    return low if threshold >= high else threshold
+
+
+@compiled
+def _score(
+    value_M: Floats, threshold: float, row_M: Ints, target_M: Ints, weight_M: Floats,
+    total: float, squares: float, total_K: Floats, left_K: Floats,
+) -> float:  # fmt: skip
+    """How pure both sides of a split are: Σ of squared class weights over the weight of each side. Leaves `left_K` at 0."""
+    left, left_squares, right_squares = 0.0, 0.0, squares
+    for row in row_M:
+        if value_M[row] <= threshold:
+            k, weight = target_M[row], weight_M[row]
+            left_squares += weight * (2.0 * left_K[k] + weight)
+            right_squares += weight * (weight - 2.0 * (total_K[k] - left_K[k]))
+            left_K[k] += weight
+            left += weight
+    for row in row_M:
+        left_K[target_M[row]] = 0.0
+    score: float = left_squares / left + right_squares / (total - left)
+    return score
+
+
+@compiled
+def _best_split(
+    input_DM: Floats, row_M: Ints, target_M: Ints, weight_M: Floats, total: float, squares: float, total_K: Floats,
+    left_K: Floats, columns_D: Ints, num_tried: int, key: int, counter: int,
+) -> tuple[int, float, int]:  # fmt: skip
+    """Column (-1 where none splits these rows) and threshold of the best of `num_tried` random splits; and the next counter."""
+    best, best_column, best_threshold, tried = -1.0, -1, 0.0, 0
+    num_columns, size = len(input_DM), len(row_M)
+    for d in range(num_columns):
+        other = d + _draw(key, counter, num_columns - d)
+        columns_D[d], columns_D[other] = columns_D[other], columns_D[d]
+        value_M = input_DM[columns_D[d]]
+        one = value_M[row_M[_draw(key, counter + 1, size)]]
+        two = value_M[row_M[_draw(key, counter + 2, size)]]
+        threshold = _threshold(one, two, _draw(key, counter + 3, 1 << 30) / (1 << 30))
+        counter += 4
+        if np.isnan(threshold):
+            continue
+        score = _score(value_M, threshold, row_M, target_M, weight_M, total, squares, total_K, left_K)
+        if score > best:
+            best, best_column, best_threshold = score, columns_D[d], threshold
+        tried += 1
+        if tried == num_tried:
+            break
+    return best_column, best_threshold, counter
+
+
+@compiled
+def _part(value_M: Floats, threshold: float, row_M: Ints) -> int:
+    """Put the rows that go left first; returns how many they are."""
+    i, end = 0, len(row_M)
+    while i < end:
+        if value_M[row_M[i]] <= threshold:
+            i += 1
+        else:
+            end -= 1
+            row_M[i], row_M[end] = row_M[end], row_M[i]
+    return i
+
+
+@compiled
+def grow_tree(
+    input_DM: Floats, target_M: Ints, weight_M: Floats, size: int, num_classes: int, key: int, num_tried: int,
+    column_N: Counts, threshold_N: Floats, child_N: Counts,
+    head_N: Counts, class_L: Counts, weight_L: Weights, next_L: Counts,
+) -> tuple[int, int]:  # fmt: skip
+    """Grow a tree on the first `size` rows of memory; returns its numbers of nodes and of entries.
+
+    A node whose rows are of several classes is split by the best of `num_tried` random splits by Gini impurity.
+    """
+    row_M = np.arange(size)
+    start_N, stop_N = np.zeros(len(child_N), np.int64), np.zeros(len(child_N), np.int64)
+    stop_N[0] = size
+    columns_D = np.arange(len(input_DM))
+    total_K, left_K = np.zeros(num_classes), np.zeros(num_classes)
+    num_nodes, num_entries, node, counter = 1, 0, 0, 0
+    while node < num_nodes:
+        start, stop = start_N[node], stop_N[node]
+        rows = row_M[start:stop]
+        child_N[node] = head_N[node] = 0
+        first, pure, total, squares = target_M[rows[0]], True, 0.0, 0.0
+        for row in rows:
+            k, weight = target_M[row], weight_M[row]
+            pure = pure and k == first
+            squares += weight * (2.0 * total_K[k] + weight)
+            total_K[k] += weight
+            total += weight
+        column, threshold = -1, 0.0
+        if not pure:
+            column, threshold, counter = _best_split(
+                input_DM, rows, target_M, weight_M, total, squares, total_K, left_K, columns_D, num_tried, key, counter
+            )
+        for row in rows:
+            total_K[target_M[row]] = 0.0
+            if column < 0:
+                num_entries = _add_to_leaf(node, target_M[row], weight_M[row], num_entries, head_N, class_L, weight_L, next_L)
+        if column >= 0:
+            middle = start + _part(input_DM[column], threshold, rows)
+            column_N[node], threshold_N[node], child_N[node] = column, threshold, num_nodes
+            start_N[num_nodes], stop_N[num_nodes] = start, middle
+            start_N[num_nodes + 1], stop_N[num_nodes + 1] = middle, stop
+            num_nodes += 2
+        node += 1
+    return num_nodes, num_entries
+
+
+@compiled
+def log_shares(
+    value_D: Floats, num_trees: int, num_classes: int,
+    column_TN: Counts, threshold_TN: Floats, child_TN: Counts,
+    head_TN: Counts, class_TL: Counts, weight_TL: Weights, next_TL: Counts,
+) -> Floats:  # fmt: skip
+    """(K,) logarithms of the mean share of each class in the leaves of a row."""
+    share_K = np.full(num_classes, 1e-9)
+    for t in range(num_trees):
+        leaf = _find_leaf(value_D, column_TN[t], threshold_TN[t], child_TN[t])
+        total = PSEUDO_WEIGHT
+        entry = head_TN[t, leaf]
+        while entry > 0:
+            total += weight_TL[t, entry]
+            entry = next_TL[t, entry]
+        share_K += PSEUDO_WEIGHT / num_classes / total
+        entry = head_TN[t, leaf]
+        while entry > 0:
+            share_K[class_TL[t, entry]] += weight_TL[t, entry] / total
+            entry = next_TL[t, entry]
+    log_share_K: Floats = np.log(share_K / share_K.sum())
+    return log_share_K
+
+
+@compiled
+def learn_row(
+    value_D: Floats, target: int, weight: float, num_trees: int, num_entries_T: Ints,
+    column_TN: Counts, threshold_TN: Floats, child_TN: Counts,
+    head_TN: Counts, class_TL: Counts, weight_TL: Weights, next_TL: Counts,
+) -> None:  # fmt: skip
+    """Add a row to its leaf of every tree."""
+    for t in range(num_trees):
+        leaf = _find_leaf(value_D, column_TN[t], threshold_TN[t], child_TN[t])
+        num_entries_T[t] = _add_to_leaf(
+            leaf, target, weight, num_entries_T[t], head_TN[t], class_TL[t], weight_TL[t], next_TL[t]
+        )
