@@ -14,7 +14,7 @@ from daemon.learning.features.table import TableFeatures
 from daemon.state import State
 
 # Columns that a split chooses among.
-NUM_TRIED: Final = 16
+NUM_TRIED: Final = 24
 # A new tree takes the place of the oldest each time that this part of the rows in memory has come anew.
 REGROWN_PART: Final = 64
 
@@ -22,7 +22,7 @@ REGROWN_PART: Final = 64
 class Forest(Expert):
     """The mean class shares of `num_trees` trees, each grown on the last `memory` rows, under a learned temperature.
 
-    A split is the best by Gini impurity of 16 random ones: a column, and a threshold between its values in two random rows of
+    A split is the best by Gini impurity of 24 random ones: a column, and a threshold between its values in two random rows of
     the node, so that no outlier spoils it. Trees are grown until leaves are of one class or of equal rows; every row is then
     counted in its leaf of each tree. As the rows are kept as they came, not standardised by what was known then, the first
     rows are worth as much as later ones. Missing values go one way, and may be split off; categories split by their hash.
@@ -36,7 +36,7 @@ class Forest(Expert):
         self.name = name
         self._table = table
         self._seed = seed
-        self._softmax = TemperedSoftmax(temperature=1.0)
+        self._softmax = TemperedSoftmax(temperature=1.0, rate=0.1, discounts_new=False)
         self._num_known = 1
         self._num_rows, self._num_grown, self._next_tree = 0, 0, 2
         self._input_DM = np.zeros((0, memory))

@@ -35,7 +35,7 @@ class FourierLeastSquares(Expert):
         self.name = name
         self._map = FourierMap(inputs=inputs, bandwidth=bandwidth, num_features=num_features, seed=seed)
         self._squares = LeastSquares(num_features=num_features, num_outputs=1, forgetting=forgetting, ridge=ridge)
-        self._softmax = TemperedSoftmax(temperature=4.0)
+        self._softmax = TemperedSoftmax(temperature=4.0, rate=0.3, discounts_new=True)
         self._phi_F = np.zeros(num_features)
         self._score_K = np.zeros(1)
 
