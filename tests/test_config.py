@@ -112,6 +112,19 @@ def test_a_changed_fixed_setting_is_refused_by_name() -> None:
         refuse_changes(saved, fixed_settings(changed))
 
 
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("model.training=full", "model.training: the linear model has no encoder"),
+        ("model.encoder=some/encoder", "model.encoder: the linear model reads n-grams and no encoder"),
+    ],
+)
+def test_an_encoder_for_the_linear_model_is_refused(flag: str, expected: str) -> None:
+    load(None, defaults=FILES, environ={}, overrides=["model.kind=linear", "model.encoder=none"])
+    with pytest.raises(ConfigError, match=expected):
+        load(None, defaults=FILES, environ={}, overrides=["model.kind=linear", flag])
+
+
 def test_the_learning_rate_is_journaled() -> None:
     assert journaled_settings(load(None, defaults=FILES, environ={})) == {"optimizer.learning_rate": 1e-4}
 

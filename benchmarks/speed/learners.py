@@ -23,7 +23,7 @@ from daemon.config import load
 from daemon.errors import ConfigError
 from daemon.learning.device import make_deterministic
 from daemon.learning.encoders import FrozenEncoder, load_encoder
-from daemon.learning.learner import Learner
+from daemon.learning.learner import Learner, Scored
 from daemon.settings import Settings
 from streams.record import Example, Record
 
@@ -67,17 +67,18 @@ def bare_pass(settings: Settings, examples: Sequence[Example], *, batch_rows: in
     """A fresh learner, called in a loop on decoded rows."""
     encoder = models.encoder(settings, may_lack=False)
     learner = Learner(task=models.task(settings), model=models.model(settings, encoder=encoder, device=torch.device("cpu")))
-    errors = 0
     began = time.perf_counter()
-    for start in range(0, len(examples), batch_rows):
-        scored = learner.learn(examples[start : start + batch_rows])
-        if scored.output.shape[1]:
-            answered_B = scored.output.max(axis=1) > 0
-            errors += int((~answered_B | (scored.output.argmax(axis=1) != scored.target_B)).sum())
-        else:
-            errors += len(scored.target_B)
+    micro_batches = [learner.learn(examples[start : start + batch_rows]) for start in range(0, len(examples), batch_rows)]
     seconds = time.perf_counter() - began
+    errors = sum(map(_num_errors, micro_batches))
     return {"seconds": seconds, "rows": len(examples), "accuracy": 1 - errors / len(examples)}
+
+
+def _num_errors(scored: Scored) -> int:
+    if not scored.output.shape[1]:
+        return len(scored.target_B)
+    answered_B = scored.output.max(axis=1) > 0
+    return int((~answered_B | (scored.output.argmax(axis=1) != scored.target_B)).sum())
 
 
 def daemon_pass(settings: Settings) -> Measured:

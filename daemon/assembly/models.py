@@ -20,6 +20,7 @@ from daemon.learning.features.text import TextFeatures
 from daemon.learning.late import Late
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Model
+from daemon.learning.models.linear import Linear
 from daemon.learning.models.mixture import Mixture
 from daemon.learning.models.pool import Pool
 from daemon.learning.models.regression import RegressionMixture
@@ -68,7 +69,7 @@ NO_ENCODER = Encoder(name=None, folder=None)
 def encoder(settings: Settings, *, may_lack: bool) -> Encoder:
     """The encoder that the settings name. With `may_lack` a packaged one that is not installed is done without, aloud."""
     name = settings.model.encoder
-    if name == "none" or settings.model.inputs == "features":
+    if name == "none" or settings.model.inputs == "features" or settings.model.kind == "linear":
         return NO_ENCODER
     try:
         folder = find_encoder(name)
@@ -102,10 +103,12 @@ def task(settings: Settings) -> Task:
 
 def model(settings: Settings, *, encoder: Encoder, device: torch.device, label_delay: int = 0) -> Model:
     """A fresh model. With `label_delay`, it learns each row so many rows after it predicted it."""
+    if label_delay and settings.model.kind != "mixture":
+        raise ConfigError('--label-delay: late labels are learned by the mixture; set model.kind to "mixture"')
     if settings.model.kind == "transformer":
-        if label_delay:
-            raise ConfigError('--label-delay: late labels are learned by the mixture; set model.kind to "mixture"')
         return _transformer(settings, encoder=encoder, device=device)
+    if settings.model.kind == "linear":
+        return _linear(settings)
     pool = _mixture(settings, encoder=encoder, device=device)
     return Late(pool=pool, delay=label_delay) if label_delay else pool
 
@@ -153,6 +156,16 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
         companions=companions,
         reactions=_reactions(settings),
         shows_inputs=settings.monitoring.input_detector,
+    )
+
+
+def _linear(settings: Settings) -> Linear:
+    return Linear(
+        classifies=settings.task.kind == "classification",
+        reads_features=settings.model.inputs in ("features", "both"),
+        reads_text=settings.model.inputs in ("text", "both"),
+        earlier_rows=settings.features.earlier_rows,
+        earlier_labels=settings.features.label_history,
     )
 
 

@@ -64,6 +64,12 @@ def mistakes_between(settings: Settings) -> list[str]:
         found.append(f'model.inputs: a transformer reads text, not "{settings.model.inputs}"; use kind = "mixture"')
     if settings.model.kind == "mixture" and settings.model.training == "full":
         found.append('model.training: the mixture reads a frozen encoder; use kind = "transformer" to fine-tune it')
+    if settings.model.kind == "linear" and settings.model.training == "full":
+        found.append('model.training: the linear model has no encoder; use kind = "transformer" to fine-tune one')
+    if settings.model.kind == "linear" and settings.model.encoder not in ("auto", "none"):
+        found.append(
+            'model.encoder: the linear model reads n-grams and no encoder; leave "auto" or "none", or use kind = "mixture"'
+        )
     if settings.model.kind == "transformer" and settings.task.kind == "regression" and settings.replay.kind == "balanced":
         found.append('replay.kind: "balanced" balances classes, a regression has none; use "reservoir" or "none"')
     if settings.storage.folder == Path():

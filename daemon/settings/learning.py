@@ -26,8 +26,10 @@ class TaskSettings(Section):
 class ModelSettings(Section):
     """What learns."""
 
-    kind: Literal["mixture", "transformer"] = fixed(
-        "mixture", "mixture: the default, a pool of experts under a bounded mixer. transformer: one Hugging Face encoder."
+    kind: Literal["mixture", "linear", "transformer"] = fixed(
+        "mixture",
+        "mixture: the default, a pool of experts under a bounded mixer. linear: one hashed linear model, for high rates (no "
+        "encoder). transformer: one Hugging Face encoder.",
     )
     inputs: Literal["text", "features", "both"] = fixed("text", "What of an example the model reads.")
     encoder: str = fixed(

@@ -51,6 +51,15 @@ def test_a_regression_on_a_table(tmp_path: Path) -> None:
     assert abs(predictions[-1]["prediction"] - predictions[-1]["label"]) < 1.0  # type: ignore[operator]
 
 
+def test_the_linear_model_on_the_bundled_mail(tmp_path: Path) -> None:
+    """61 errors when this was written."""
+    report, _ = backtest(tmp_path, SPAM, "--set", "model.kind=linear")
+    assert report["examples"] == 6046
+    assert isinstance(report["errors"], int)
+    assert report["errors"] <= 66
+    assert report["encoder"] is None
+
+
 def test_a_second_file_is_scored_and_not_learned(tmp_path: Path) -> None:
     learned, held_out = tmp_path / "learned.csv", tmp_path / "held_out.csv"
     learned.write_text("x,label\n" + "".join(f"{i % 4},{'ab'[i % 4 // 2]}\n" for i in range(400)), encoding="utf-8")

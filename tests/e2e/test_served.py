@@ -77,6 +77,20 @@ KINDS = {
         lambda _: ["model.inputs=features", "task.kind=regression", "features.label_history=false"],
         [{"features": {"x": 4.0}}, {"features": {"x": 12.0}}], [13.0, 37.0], TEXTS[0], NO_TEXT,
     ),
+    "linear": Kind(
+        [_text(i) | {"features": {"x": float(i % 2)}} for i in range(200)],
+        lambda _: ["model.kind=linear", "model.inputs=both", "features.label_history=false", "features.earlier_rows=false"],
+        [TEXTS[0] | {"features": {"x": 1.0}}, TEXTS[1] | {"features": {"x": 0.0}}],
+        ["spam", "ham"], {"text": 7}, "Expected `str | null`, got `int`",
+    ),
+    "linear_regression": Kind(
+        [_number(i) for i in range(2000)],
+        lambda _: [
+            "model.kind=linear", "model.inputs=features", "task.kind=regression", "features.label_history=false",
+            "features.earlier_rows=false",
+        ],
+        [{"features": {"x": 4.0}}, {"features": {"x": 12.0}}], [13.0, 37.0], TEXTS[0], NO_TEXT,
+    ),
     "transformer": Kind([_text(i) for i in range(400)], _transformer, TEXTS, ["spam", "ham"], TABLES[0], NO_FEATURES),
 }  # fmt: skip
 
@@ -193,7 +207,7 @@ def test_the_links_at_the_root_lead_somewhere(served: Served) -> None:
 
 def test_a_transformers_snapshot_loads_in_plain_transformers_and_answers_alike(served: Served) -> None:
     if served.name != "transformer":
-        pytest.skip("a mixture is no single Hugging Face model")
+        pytest.skip("only a transformer is a Hugging Face model")
     tokenizer = AutoTokenizer.from_pretrained(served.folder, local_files_only=True)
     model = AutoModelForSequenceClassification.from_pretrained(served.folder, local_files_only=True).eval()
     texts = [question["text"] for question in served.kind.questions]
