@@ -9,28 +9,39 @@ from typing import Any
 
 from daemon.errors import StorageError
 
-# Writing may take at most a sixth of the time, so that freshness never eats learning.
-REST_PER_COST = 5.0
+# Writing may take this part of the time that the loop is at work, so that freshness never eats learning, and this part of
+# the time that it waits for records.
+BUSY_SHARE = 0.04
+IDLE_SHARE = 0.5
 
 
 @dataclass(slots=True)
 class Cadence:
-    """When something that costs time is due again: `interval_s` after it began, and five times its cost after it ended.
+    """When something that costs time is due again: `interval_s` after it began, and once the time since has earned its cost.
+
+    `now` is a clock, `waited` the time that the loop has waited for records in all, both in seconds.
 
     >>> cadence = Cadence(interval_s=1.0)
-    >>> cadence.done(began=10.0, ended=10.1)
-    >>> cadence.due_at
-    11.0
-    >>> cadence.done(began=20.0, ended=21.0)
-    >>> cadence.due_at
-    26.0
+    >>> cadence.done(began=10.0, ended=10.2, waited=7.0)
+    >>> cadence.is_due(now=10.9, waited=7.7), cadence.is_due(now=11.0, waited=7.8)      # idle: .8 s earn .4
+    (False, True)
+    >>> cadence.is_due(now=11.0, waited=7.0), cadence.is_due(now=15.3, waited=7.0)      # at work: 5 s earn the .2
+    (False, True)
     """
 
     interval_s: float
     due_at: float = 0.0
+    _cost_s: float = 0.0
+    _ended: float = 0.0
+    _waited: float = 0.0
 
-    def done(self, *, began: float, ended: float) -> None:
-        self.due_at = max(began + self.interval_s, ended + REST_PER_COST * (ended - began))
+    def done(self, *, began: float, ended: float, waited: float) -> None:
+        self.due_at = began + self.interval_s
+        self._cost_s, self._ended, self._waited = ended - began, ended, waited
+
+    def is_due(self, *, now: float, waited: float) -> bool:
+        idle = waited - self._waited
+        return now >= self.due_at and BUSY_SHARE * (now - self._ended - idle) + IDLE_SHARE * idle >= self._cost_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +60,13 @@ class BesideTheLoop:
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self.waited_s = 0.0
+        """How long the loop has waited for records; the loop says so."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="learnd-writer")
         self._running: tuple[Write, Future[tuple[Any, float]]] | None = None
 
     @property
-    def busy(self) -> bool:
+    def is_writing(self) -> bool:
         return self._running is not None
 
     def start(self, write: Write) -> None:
@@ -68,10 +81,10 @@ class BesideTheLoop:
         try:
             result, ended = future.result()
         except StorageError as error:
-            write.cadence.done(began=write.began, ended=self._clock())
+            write.cadence.done(began=write.began, ended=self._clock(), waited=self.waited_s)
             write.failed(error)
         else:
-            write.cadence.done(began=write.began, ended=ended)
+            write.cadence.done(began=write.began, ended=ended, waited=self.waited_s)
             write.then(result, ended - write.began)
 
     def close(self) -> None:

@@ -18,12 +18,13 @@ from streams.record import Example
 
 logger = logging.getLogger(__name__)
 
-# Scoring the served weights may take this share of the time. While there is time left every row is scored; where learning
-# runs as fast as it can, whole micro-batches go unscored, so that watching does not slow it down. While an alarm holds
-# publishing every row is scored at any cost: that is what ends the hold.
-SHARE: Final = 0.08
+# Scoring the served weights may take these shares of the time, the second while an alarm holds publishing: that is what ends
+# the hold. While there is time left every row is scored; where learning runs as fast as it can, whole micro-batches go
+# unscored, so that watching does not slow it down.
+SHARE: Final = 0.02
+SHARE_HELD: Final = 0.06
 # Time that may be saved up, in seconds: a micro-batch after a quiet while is always scored.
-SAVED_S: Final = 0.5
+SAVED_S: Final = 0.1
 
 
 class Guard(ABC):
@@ -104,17 +105,17 @@ class GateGuard(Guard):
 
     def _may_score(self) -> bool:
         now = self._clock()
-        self._saved_s = min(SAVED_S, self._saved_s + SHARE * (now - self._asked_s))
+        share = SHARE_HELD if self._gate.holds else SHARE
+        self._saved_s = min(SAVED_S, self._saved_s + share * (now - self._asked_s))
         self._asked_s = now
-        return self._shadow is not None and (self._saved_s > 0 or self._gate.holds)
+        return self._shadow is not None and self._saved_s > 0
 
     def _score(self, examples: Sequence[Example], scored: Scored) -> Floats:
         """Losses (B,) of the served weights."""
         assert self._shadow is not None
         began = self._clock()
         loss_B = losses(self._task, scored.target_B, self._shadow.predict(inputs(examples)))
-        if not self._gate.holds:
-            self._saved_s -= self._clock() - began
+        self._saved_s -= self._clock() - began
         return loss_B
 
     def decide(self, *, finite: bool) -> Decision:

@@ -75,15 +75,19 @@ class Keeper:
         else:
             self.published_version, self._published_rows = version, snapshot.manifest["rows"]
 
+    def waited(self, seconds: float) -> None:
+        """The loop waited so long for records: time that writing may take."""
+        self._beside.waited_s += seconds
+
     def keep_what_is_due(self, pipeline: Pipeline) -> None:
         """Called every turn of the loop: hear what became of the write under way, start the next one that is due."""
         self._beside.reap(wait=False)
-        now = self._clock()
-        if self._beside.busy:
+        if self._beside.is_writing:
             return
-        if now >= self._checkpoint_cadence.due_at:
+        now, waited = self._clock(), self._beside.waited_s
+        if self._checkpoint_cadence.is_due(now=now, waited=waited):
             self._start_checkpoint(pipeline)
-        elif now >= self._snapshot_cadence.due_at and pipeline.rows > self._published_rows:
+        elif pipeline.rows > self._published_rows and self._snapshot_cadence.is_due(now=now, waited=waited):
             self._publish(pipeline)
 
     def keep_everything(self, pipeline: Pipeline) -> None:
@@ -107,7 +111,7 @@ class Keeper:
         except DeadLetterError as error:
             logger.warning("no checkpoint at step %s, learning goes on: %s", pipeline.step, error)
             self._telemetry.checkpoint_failed()
-            self._checkpoint_cadence.done(began=began, ended=self._clock())
+            self._checkpoint_cadence.done(began=began, ended=self._clock(), waited=self._beside.waited_s)
         else:
             self._beside.start(self._checkpoint(pipeline, began=began))
 
@@ -149,7 +153,7 @@ class Keeper:
         decision = pipeline.guard.decide(finite=model.is_finite())
         if not decision.publish:
             self._hold(decision, rows=rows)
-            self._snapshot_cadence.done(began=began, ended=self._clock())
+            self._snapshot_cadence.done(began=began, ended=self._clock(), waited=self._beside.waited_s)
             return
         self._ledger.sync()
         weights, companions = host_copy(model.weights()), dict(pipeline.learner.companions())

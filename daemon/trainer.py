@@ -79,7 +79,9 @@ class Trainer:
 
     def loop(self, gatherer: Gatherer) -> None:
         while not self._stopping and not gatherer.at_end():
+            began = time.monotonic()
             batch = gatherer.next()
+            self._keeper.waited(time.monotonic() - began)
             if batch:
                 self.learn_planned(batch)
             self._keeper.keep_what_is_due(self._pipeline)

@@ -54,7 +54,7 @@ def test_flipped_labels_never_reach_the_answers_and_publishing_goes_on(
     fast_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As many snapshots as can be written, so that one of them would show the burst.
-    monkeypatch.setattr(beside, "REST_PER_COST", 0.0)
+    monkeypatch.setattr(beside, "BUSY_SHARE", 1e9)
     rows = mails()
     clean, burst, later, probe = rows[:3000], rows[3000:3500], rows[3500:5000], rows[5000:5500]
     stream = [*clean, *({**row, "label": FLIPPED[row["label"]]} for row in burst), *later]
