@@ -59,15 +59,18 @@ def table(settings: Settings, file: Path) -> Source:
 
 
 def kafka_security(chosen: KafkaSettings) -> KafkaSecurity:
-    return KafkaSecurity(
-        protocol=chosen.security_protocol,
-        mechanism=chosen.sasl_mechanism,
-        username=chosen.username,
-        password=secret(chosen.password, chosen.password_file),
-        ca_file=str(chosen.ca_file),
-        certificate_file=str(chosen.certificate_file),
-        key_file=str(chosen.key_file),
-    )
+    try:
+        return KafkaSecurity(
+            protocol=chosen.security_protocol,
+            mechanism=chosen.sasl_mechanism,
+            username=chosen.username,
+            password=secret(chosen.password, chosen.password_file),
+            ca_file=str(chosen.ca_file),
+            certificate_file=str(chosen.certificate_file),
+            key_file=str(chosen.key_file),
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def fields(settings: Settings) -> Fields:

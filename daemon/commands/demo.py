@@ -95,7 +95,7 @@ def _serving(settings: list[str], console: Console) -> Iterator[None]:
     supervisor = Supervisor([Child(name="serve", arguments=["serve", *flags], stderr=write_end)])
     threads = [
         threading.Thread(target=supervisor.run, name="learnd-supervisor"),
-        threading.Thread(target=_relay, args=(read_end, console), name="learnd-relay"),
+        threading.Thread(target=_relay, args=(read_end, console), name="learnd-relay", daemon=True),
     ]
     for thread in threads:
         thread.start()
@@ -103,8 +103,10 @@ def _serving(settings: list[str], console: Console) -> Iterator[None]:
         yield
     finally:
         supervisor.stop()
-        threads[0].join()
-        os.close(write_end)
+        try:
+            threads[0].join()
+        finally:  # a second Ctrl+C comes while the server is waited for
+            os.close(write_end)
         threads[1].join()
 
 

@@ -94,6 +94,21 @@ def test_check_finds_these_beside_mistakes_of_fields_and_between_sections() -> N
     assert "5 mistake(s) in the settings:" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("security", "complaint"),
+    [
+        (("source.security_protocol=SASL_SSL",), "SASL_SSL needs a user name and a password"),
+        (("source.security_protocol=SSL", "source.ca_file=no-such.pem"), "no-such.pem: no such file"),
+    ],
+)
+def test_check_tells_what_a_secured_cluster_lacks_beside_the_rest(security: tuple[str, ...], complaint: str) -> None:
+    done = learnd("check", settings=("source.kind=kafka", "source.topic=t", *security, "serving.host=0.0.0.0"))
+    assert done.returncode == 2
+    assert "2 mistake(s) in the settings:" in done.stdout
+    assert f"  - source: {complaint}" in done.stdout
+    assert "it needs a token" in done.stdout
+
+
 def test_run_refuses_what_check_finds_before_it_starts_anything() -> None:
     done = learnd("run", settings=UNSOUND)
     assert done.returncode == 2
