@@ -96,9 +96,10 @@ class Glance:
         facts = f"{rate:,.0f} rows/s   lag {lag:,}   snapshot {snapshot_version or '-'}"
         return self._drawn(pipeline, facts)
 
-    def summary(self, pipeline: Pipeline) -> Group:
+    def summary(self, pipeline: Pipeline, *, snapshot_version: int | None) -> Group:
         """The same for the whole run."""
-        return self._drawn(pipeline, f"{self._whole.since_last(pipeline.rows):,.0f} rows/s")
+        rate = self._whole.since_last(pipeline.rows)
+        return self._drawn(pipeline, f"{rate:,.0f} rows/s   snapshot {snapshot_version or '-'}")
 
     def _drawn(self, pipeline: Pipeline, facts: str) -> Group:
         fresh = self._freshness()

@@ -59,6 +59,11 @@ class Trainer:
         self._stopping = True
         self._telemetry.health.stopping()
 
+    @property
+    def published_version(self) -> int | None:
+        """The snapshot that answers now; None before the first."""
+        return self._keeper.published_version
+
     def run(self) -> str:
         """Learn until asked to stop or the log is at its end; returns the `state_sha256` of what was learned."""
         gatherer = self.startup()

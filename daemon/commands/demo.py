@@ -145,7 +145,7 @@ def _learn(settings: list[str], console: Console, *, until_end: threading.Event,
         stack.enter_context(stopping_by_signal(stop))
         training.trainer.run()
         progress.close()
-        Console().print(glance.summary(training.pipeline))
+        Console().print(glance.summary(training.pipeline, snapshot_version=training.trainer.published_version))
 
 
 @contextlib.contextmanager
