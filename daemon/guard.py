@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 # the hold. While there is time left every row is scored; where learning runs as fast as it can, whole micro-batches go
 # unscored, so that watching does not slow it down.
 SHARE: Final = 0.02
-SHARE_HELD: Final = 1.0
+SHARE_HELD: Final = 0.06
 # Time that may be saved up, in seconds: a micro-batch after a quiet while is always scored.
 SAVED_S: Final = 0.1
 
