@@ -14,7 +14,7 @@ class Episode:
     first_row: int
     first_s: float
     last_row: int
-    level: tuple[float, float] | None  # served loss before: mean, and variance of that mean
+    level: tuple[float, float] | None  # loss before: mean, and variance of that mean
     cleared_at: int | None = None
 
     def as_json(self) -> dict[str, Any]:

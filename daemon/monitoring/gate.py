@@ -54,9 +54,9 @@ class Gate:
 
     An alarm in the worse direction turns the burden of proof round, because a burst of wrong labels looks like a new concept:
     once the candidate has learned the burst it even beats what is served. Publishing is held until the *served* loss is back
-    at its level from before the alarm (the alarm has cleared) and the candidate has then done at least as well over
-    `quiet_rows` rows. A true change of concept never clears; there the hold ends after `max_held_rows` rows *and* `max_held_s`
-    seconds since the first alarm, and the ordinary comparison decides.
+    at the level from before the alarm (the alarm has cleared) and the candidate has done at least as well over the last
+    `quiet_rows` rows, all of them since then. A true change of concept never clears; there the hold ends after `max_held_rows`
+    rows *and* `max_held_s` seconds since the first alarm, and the ordinary comparison decides.
 
     >>> gate = Gate()
     >>> gate.decide(finite=True).reason
@@ -118,9 +118,8 @@ class Gate:
         if self._served_since is None:
             return  # there are no answers to protect
         if self._alarm is None:
-            # Detectors are late: the older half of the window is from before the change.
-            before = served_losses(list(self._window)[: len(self._window) // 2])
-            level = (float(before.mean()), float(before.var() / before.size)) if before.size else None
+            # Of the learned weights, which are scored on every row: what is served may be too young to have a level.
+            level = self._surge.level()
             self._alarm = Episode(first_row=self._rows, first_s=self._clock(), last_row=self._rows, level=level)
         else:
             self._alarm.last_row, self._alarm.cleared_at = self._rows, None
@@ -173,7 +172,7 @@ class Gate:
         return self._rows - alarm.first_row >= self._max_held_rows and self._clock() - alarm.first_s >= self._max_held_s
 
     def _is_back(self, alarm: Episode) -> bool:
-        """Whether the served loss is at its level from before the alarm again."""
+        """Whether the served loss is at the level from before the alarm again."""
         recent = served_losses(self._since(alarm.last_row)[-self._quiet_rows :])
         if alarm.level is None or recent.size < self._quiet_rows:
             return False
@@ -190,7 +189,7 @@ class Gate:
             return Decision(
                 False, "alarm", f"cleared at row {alarm.cleared_at}, {difference_N.size} rows ago; {self._quiet_rows} needed"
             )
-        if difference_N.sum() > 0:
+        if difference_N[-self._quiet_rows :].sum() > 0:
             return Decision(False, "alarm", f"cleared at row {alarm.cleared_at}, but still worse than what is served")
         return None
 

@@ -44,6 +44,21 @@ class Surge:
         losses = list(self._losses)
         return any(_is_far(losses[-num_rows:], losses[: len(losses) - num_rows]) for num_rows in _RECENT_ROWS)
 
+    def level(self) -> tuple[float, float] | None:
+        """Mean loss, and the variance of that mean, of the older half of the rows that are remembered: from before a change
+        that a detector has just found, for detectors are late. None before the second row.
+
+        >>> surge = Surge()
+        >>> surge.update([0.0, 1.0, 1.0, 1.0])
+        >>> surge.level()
+        (0.5, 0.125)
+        """
+        older = list(self._losses)[: len(self._losses) // 2]
+        if not older:
+            return None
+        mean = math.fsum(older) / len(older)
+        return mean, math.fsum((loss - mean) ** 2 for loss in older) / len(older) ** 2
+
     def state_dict(self) -> State:
         return {"losses": list(self._losses)}
 

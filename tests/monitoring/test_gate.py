@@ -57,6 +57,22 @@ def reasons(decisions: list[Decision]) -> set[str]:
     return {decision.reason for decision in decisions}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_burst_right_after_a_publish_is_held_by_the_level_of_what_was_learned_before(seed: int) -> None:
+    """What is served was scored on rows of the burst alone: they are no level to be back at."""
+    gate, random = Gate(), np.random.default_rng(seed)
+    clean = (random.random(1_000) < 0.1).astype(float)
+    gate.observe(candidate_loss_B=clean, served_loss_B=None, baseline_loss_B={})
+    gate.published(decided_at=gate.rows)
+    wrong = (random.random(500) < 0.9).astype(float)
+    gate.observe(candidate_loss_B=wrong[:40], served_loss_B=wrong[:40], baseline_loss_B={})
+    gate.alarm()
+    for start in range(40, 500, 20):  # the candidate has taken the flipped labels for a new concept
+        right, served = (random.random(20) < 0.2).astype(float), wrong[start : start + 20]
+        gate.observe(candidate_loss_B=right, served_loss_B=served, baseline_loss_B={})
+        assert gate.decide(finite=True).reason == "alarm"
+
+
 def test_first_snapshot_goes_out_even_after_an_alarm() -> None:
     gate = Gate()
     gate.alarm()
