@@ -31,12 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Threads that wait for their next piece of work must sleep: spinning, they take the CPU from the server beside them, and
     # on a busy machine from one another (four times the CPU time for the same step). Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from daemon.errors import ConfigError, LearndError
+    from daemon.errors import ConfigError, LearndError, ModelError
     from streams.errors import StreamError
 
     try:
         return int(arguments.run(arguments))
-    except ConfigError as error:
+    except (ConfigError, ModelError) as error:  # to start again would not mend it
         sys.stderr.write(f"learnd: {error}\n")
         return USAGE
     except (LearndError, StreamError) as error:

@@ -17,7 +17,8 @@ from typing import Any
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from daemon.errors import ConfigError
-from daemon.settings import FilesSettings, KafkaSettings, Section, Settings, mistakes_between
+from daemon.settings import FilesSettings, KafkaSettings, Section, Settings
+from daemon.settings.between import mistakes_between
 from daemon.state import JSON
 
 PREFIX = "LEARND_"

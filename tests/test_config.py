@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,29 @@ def test_what_no_single_field_can_see_is_told_too() -> None:
         load(None, defaults=FILES, environ={}, overrides=["dead_letters.kind=topic"])
     with pytest.raises(ConfigError, match=r"a transformer reads text"):
         load(None, defaults=FILES, environ={}, overrides=["model.kind=transformer", "model.inputs=features"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "mistake"),
+    [
+        (["source.topic=''"], "source.topic: no topic can be called"),
+        (["source.topic='a b!'"], "source.topic: no topic can be called"),
+        (["source.topic='..'"], "source.topic: no topic can be called"),
+        (["source.partitions=[0, 0]"], "source.partitions: names a partition twice"),
+        (["source.password=x", "source.password_file=secret"], "source.password: stands beside source.password_file"),
+        (["dead_letters.kind=topic", "dead_letters.topic=t"], "dead_letters.topic: is the topic that is learned from"),
+        (["dead_letters.kind=topic", "dead_letters.topic='a b'"], "dead_letters.topic: no topic can be called"),
+        (["serving.port=9464"], "serving.port: 9464 is telemetry.port, too"),
+    ],
+)
+def test_what_could_not_work_is_told_at_the_start(overrides: list[str], mistake: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(mistake)):
+        load(None, defaults={"source": {"kind": "kafka", "topic": "t"}}, environ={}, overrides=overrides)
+
+
+def test_a_file_is_named_once() -> None:
+    with pytest.raises(ConfigError, match=r"source\.paths: names a file twice"):
+        load(None, defaults=FILES, environ={}, overrides=["source.paths=['a', 'b', 'a']"])
 
 
 def test_mistakes_between_sections_are_told_beside_those_of_single_fields(tmp_path: Path) -> None:
@@ -116,7 +140,7 @@ def test_a_changed_fixed_setting_is_refused_by_name() -> None:
     ("flag", "expected"),
     [
         ("model.training=full", "model.training: the linear model has no encoder"),
-        ("model.encoder=some/encoder", "model.encoder: the linear model reads n-grams and no encoder"),
+        ("model.encoder=some/encoder", "model.encoder: the linear model reads n-grams alone"),
     ],
 )
 def test_an_encoder_for_the_linear_model_is_refused(flag: str, expected: str) -> None:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from daemon.assembly import sources
 from daemon.config import examine, listed, secret
@@ -40,6 +41,7 @@ def require_sound(settings: Settings) -> None:
 def _at_hand(settings: Settings) -> list[tuple[str, Check]]:
     return [
         ("source", lambda: _source(settings)),
+        ("training", lambda: _history(settings)),
         ("decoding", lambda: sources.fields(settings)),
         ("serving", lambda: _access(settings)),
     ]
@@ -49,8 +51,16 @@ def _source(settings: Settings) -> None:
     chosen = settings.source
     if isinstance(chosen, KafkaSettings):
         sources.kafka_security(chosen)
+    elif not chosen.paths:
+        raise ConfigError("source.paths names no file; name those to learn from")
     elif missing := [str(path) for path in chosen.paths if not path.exists()]:
         raise ConfigError(f"{', '.join(missing)}: no such file; check source.paths")
+
+
+def _history(settings: Settings) -> None:
+    history = settings.training.warm_start
+    if history and not Path(history).exists():
+        raise ConfigError(f"{history}: no such file; check training.warm_start")
 
 
 def _access(settings: Settings) -> None:

@@ -142,10 +142,15 @@ def _learn(settings: list[str], console: Console, *, until_end: threading.Event,
             training = stack.enter_context(
                 assembled(load(None, overrides=settings), until_end=True, may_lack_encoder=True, progress=progress)
             )
-        stack.enter_context(stopping_by_signal(stop))
+        stack.enter_context(stopping_by_signal(stop, at_once=_interrupt))
         training.trainer.run()
         progress.close()
         Console().print(glance.summary(training.pipeline, snapshot_version=training.trainer.published_version))
+
+
+def _interrupt(_: int) -> None:
+    """A second Ctrl+C: leave what is being learned, and take the server down on the way out."""
+    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

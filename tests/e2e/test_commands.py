@@ -109,6 +109,28 @@ def test_check_tells_what_a_secured_cluster_lacks_beside_the_rest(security: tupl
     assert "it needs a token" in done.stdout
 
 
+def test_check_finds_a_history_that_is_not_there_and_files_that_nobody_named() -> None:
+    done = learnd("check", settings=("source.kind=files", "source.paths=[]", "training.warm_start=no-such.csv"))
+    assert done.returncode == 2
+    assert "source.paths names no file" in done.stdout
+    assert "no-such.csv: no such file; check training.warm_start" in done.stdout
+
+
+def test_run_ends_where_the_encoder_cannot_be_had(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", [{"text": "a", "label": "b"}])
+    done = learnd(
+        "run",
+        settings=(
+            "source.kind=files", f"source.paths=['{file}']", f"storage.folder='{tmp_path / 'data'}'",
+            "model.encoder=no-such/encoder", "serving.port=0", "telemetry.port=0",
+        ),
+        HF_HUB_OFFLINE="1",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "no-such/encoder" in done.stderr
+    assert "started again" not in done.stderr
+
+
 def test_run_refuses_what_check_finds_before_it_starts_anything() -> None:
     done = learnd("run", settings=UNSOUND)
     assert done.returncode == 2

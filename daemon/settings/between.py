@@ -1,0 +1,107 @@
+"""What no single setting can see: mistakes between them, each with its remedy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.settings import KafkaSettings, Settings
+from daemon.settings.operation import MonitoringSettings
+
+# What Kafka takes for a topic's name.
+TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
+
+
+def mistakes_between(settings: Settings) -> list[str]:
+    """Every mistake that shows only where several settings, or the values of one, are seen together."""
+    return [
+        *_of_the_source(settings),
+        *_of_the_model(settings),
+        *_of_the_rest(settings),
+        *_of_the_task(settings),
+        *_of_dead_letters(settings),
+    ]
+
+
+def _of_the_source(settings: Settings) -> Iterator[str]:
+    chosen = settings.source
+    if isinstance(chosen, KafkaSettings):
+        if not TOPIC.fullmatch(chosen.topic):
+            yield f'source.topic: no topic can be called "{chosen.topic}"; use 1 to 249 of A-Z a-z 0-9 . _ -'
+        if len(set(chosen.partitions)) < len(chosen.partitions):
+            yield "source.partitions: names a partition twice; name each once"
+        if chosen.password.get_secret_value() and chosen.password_file:
+            yield "source.password: stands beside source.password_file; give one of them"
+    elif len(set(chosen.paths)) < len(chosen.paths):
+        yield "source.paths: names a file twice, which would be learned twice; name each once"
+
+
+def _of_dead_letters(settings: Settings) -> Iterator[str]:
+    chosen = settings.dead_letters
+    if chosen.kind != "topic":
+        return
+    if not chosen.topic:
+        yield "dead_letters.topic: name the topic that dead letters go to"
+    elif not TOPIC.fullmatch(chosen.topic):
+        yield f'dead_letters.topic: no topic can be called "{chosen.topic}"; use 1 to 249 of A-Z a-z 0-9 . _ -'
+    if settings.source.kind != "kafka":
+        yield 'dead_letters.kind: "topic" needs the brokers of a Kafka source; use "file"'
+    elif chosen.topic == settings.source.topic:
+        yield "dead_letters.topic: is the topic that is learned from, so each dead letter would come back; name another"
+
+
+def _of_the_task(settings: Settings) -> Iterator[str]:
+    chosen = settings.task
+    if len(set(chosen.labels)) < len(chosen.labels):
+        yield "task.labels: names a label twice; name each once"
+    if chosen.kind != "regression":
+        return
+    if chosen.class_weights:
+        yield "task.class_weights: regression has no classes; remove them, and weigh examples by decoding.weight"
+    if chosen.labels:
+        yield 'task.labels: regression has no labels; remove them or use kind = "classification"'
+    if settings.model.kind == "transformer" and settings.replay.kind == "balanced":
+        yield 'replay.kind: "balanced" balances classes, a regression has none; use "reservoir" or "none"'
+
+
+def _of_the_model(settings: Settings) -> Iterator[str]:
+    chosen = settings.model
+    if chosen.kind == "transformer":
+        if chosen.encoder == "none":
+            yield 'model.encoder: "none" leaves a transformer nothing to read; name a folder or hub id, or kind = "mixture"'
+        if chosen.inputs != "text":
+            yield f'model.inputs: a transformer reads text, not "{chosen.inputs}"; use kind = "mixture"'
+    elif chosen.kind == "mixture":
+        if chosen.training == "full":
+            yield 'model.training: the mixture reads a frozen encoder; use kind = "transformer" to fine-tune it'
+    else:
+        if chosen.training == "full":
+            yield 'model.training: the linear model has no encoder; use kind = "transformer" to fine-tune one'
+        if chosen.encoder not in ("auto", "none"):
+            yield 'model.encoder: the linear model reads n-grams alone; leave "auto" or "none", or use kind = "mixture"'
+
+
+def _of_the_rest(settings: Settings) -> Iterator[str]:
+    if settings.storage.folder == Path():
+        yield 'storage.folder: names no folder; name one, such as "learnd-data"'
+    if settings.cap.slice and settings.cap.slice not in settings.decoding.slices:
+        known = ", ".join(settings.decoding.slices) or "none"
+        yield f'cap.slice: there is no slice "{settings.cap.slice}" in decoding.slices (there are: {known}); add it there'
+    if settings.monitoring.detectors:
+        yield from _of_the_budget(settings.monitoring)
+    if settings.serving.max_queue < settings.serving.max_batch:
+        yield f"serving.max_queue: {settings.serving.max_queue} is below serving.max_batch; set it at least as high"
+    if settings.serving.port == settings.telemetry.port != 0 and settings.serving.host == settings.telemetry.host:
+        yield f"serving.port: {settings.serving.port} is telemetry.port, too; give each its own"
+
+
+def _of_the_budget(monitoring: MonitoringSettings) -> Iterator[str]:
+    """Detectors are calibrated for 0.1 to 10 false alarms each."""
+    num_detectors = len(monitoring.detectors)
+    low, high = 0.1 * num_detectors, 10.0 * num_detectors
+    if not low <= monitoring.alarms_per_100k <= high:
+        yield (
+            f"monitoring.alarms_per_100k: {monitoring.alarms_per_100k:g} cannot be shared by {num_detectors} detectors; choose "
+            f"from {low:g} to {high:g}, or name fewer"
+        )
