@@ -14,6 +14,7 @@ from daemon.errors import StateError
 from daemon.learning.batch import Batch
 from daemon.learning.experts.base import Extractor
 from daemon.learning.features import table_kernels as kernels
+from daemon.learning.features import tile_kernels
 from daemon.learning.features.inputs import Dense, Tokens
 from daemon.learning.features.label_history import LabelHistory
 from daemon.state import State
@@ -167,15 +168,15 @@ class TableFeatures(Extractor):
 
     def _encode_tiles(self) -> None:
         row = (self._key_N, self._category_N, self._bits_N, self._known_N, self._rank_N)
-        num_coarse = kernels.tile_row(*row, 8, 32, 6, PAIRS, self._token_T)
-        num_fine = kernels.tile_row(*row, 16, 64, 12, PAIRS, self._fine_token_T)
+        num_coarse = tile_kernels.tile_row(*row, 8, 32, 6, PAIRS, self._token_T)
+        num_fine = tile_kernels.tile_row(*row, 16, 64, 12, PAIRS, self._fine_token_T)
         self.tiles.hashes_T = self._token_T[:num_coarse]
         self.fine_tiles.hashes_T = self._fine_token_T[:num_fine]
         if not self.has_context:
             return
         room = TOKENS_PER_COLUMN * len(self._names) + 2 + self.labels.share_CH.size
         token_T = np.empty(room, dtype=np.uint64)
-        num_context = kernels.tile_context(
+        num_context = tile_kernels.tile_context(
             self._key_N, self._category_N, self._known_N, self._rank_N, self._change_NC,
             self.labels.last_L, self.labels.share_CH, token_T,
         )  # fmt: skip
@@ -192,7 +193,7 @@ class TableFeatures(Extractor):
 
     def exact_keys(self) -> NDArray[np.uint64]:
         """(N,) a hash of the current row's exact value in each column known, 0 where it has none."""
-        return kernels.exact_row(self._key_N, self._category_N, self._bits_N, self._kind_N)
+        return tile_kernels.exact_row(self._key_N, self._category_N, self._bits_N, self._kind_N)
 
     def learn(self, target: float, weight: float) -> None:
         if weight == 0.0:
