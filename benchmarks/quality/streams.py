@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +28,7 @@ def write(name: str, *, folder: Path = CACHE, max_rows: int | None = None) -> Pa
     path = folder / (f"{name}.jsonl" if max_rows is None else f"{name}-{max_rows}.jsonl")
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
+        part = path.with_suffix(f".{os.getpid()}.part")  # another process may write it, too
         with part.open("w", encoding="utf-8") as file:
             for number, row in enumerate(STREAMS[name]()):
                 if number == max_rows:

@@ -62,8 +62,9 @@ DUELS: Final = (
         aim=1.0,
         more_accurate=True,
     ),
-    Duel("table_daemon", Contestant("elec2_daemon"), Contestant("elec2_bare"), 4_000, floor=0.9, aim=0.9),
-    Duel("text_daemon", Contestant("text_daemon"), Contestant("text_2_bare"), 2_000, floor=0.9, aim=0.9),
+    # Long enough for the first snapshot, which nothing has earned yet, to be of no weight.
+    Duel("table_daemon", Contestant("elec2_daemon"), Contestant("elec2_bare"), 20_000, floor=0.9, aim=0.9),
+    Duel("text_daemon", Contestant("text_daemon"), Contestant("text_2_bare"), 6_000, floor=0.9, aim=0.9),
     # As fast as 1 / 1.1 of the bare pass.
     Duel("encoder", Contestant("encoder"), Contestant("bare_encoder"), 256, floor=1 / 1.1, aim=1 / 1.1),
     Duel("text_2_classes", Contestant("text_2_bare"), None, 2_000, most_us=600),
