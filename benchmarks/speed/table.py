@@ -14,7 +14,7 @@ the same decoded rows; the first turn warms up and is not counted. Only ratios a
 median of the ratios turn by turn, how many times as fast learnd is. Encoder aside: embeddings were made before the clock
 started, but for `encoder`, which is learnd's frozen MiniLM in micro-batches of 64 in the stream's order against transformers
 alone on the same texts sorted by length. `*_daemon` is the loop of `learnd train` with ledger, checkpoints, gate and snapshots
-against its learner alone. Accuracy is that over these rows alone.
+against its learner alone. Peers are told the label before each row, as learnd is. Accuracy is that over these rows alone.
 
 | what | rows | learnd | against | ratio (lowest – highest) | accuracy | floor | aim | commit | day |
 |---|---|---|---|---|---|---|---|---|---|
