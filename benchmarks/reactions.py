@@ -1,6 +1,7 @@
 """What each reaction to a drift alarm is worth: `learnd backtest` with all of them on, and with each one off in turn.
 
-Streams: the published files of `sine1` and `circles`, Elec2, and two of texts: "spam, swapped", the mail in its order with
+Streams: the published files of `sine1` and `circles`, Elec2, "bananas, burst", whose labels are exchanged from row 2,000 to row
+2,500, and two of texts: "spam, swapped", the mail in its order with
 spam and ham exchanged from row 3,000 on, and "vader", whose texts come from tweets, then reviews of goods, then of films
 (the drifts are the changes of domain). Tables and n-grams show the mixer's reaction. Those of the transformer are shown by
 a BERT of 2 layers and 32 hidden units with random weights, fine-tuned as it goes, in the mean of seeds 0, 1 and 2; "cosine" is
@@ -29,6 +30,7 @@ CACHE: Final = Path(".cache") / "drift"
 AFTER_ROWS: Final = 500
 SWAPPED_AT: Final = 3_000
 VADER_ROWS: Final = 10_000
+BURST: Final = range(2_000, 2_500)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Reacting:
     stream: str
     learner: str
     rows: int
-    reactions: tuple[str, ...] = ("faster_mixer",)
+    reactions: tuple[str, ...] = ("faster_mixer", "anchor")
     flags: tuple[str, ...] = ()
     drifts: tuple[int, ...] = ()
     allowed_rows: int = 1_000
@@ -84,6 +86,7 @@ CASES: Final = (
     Reacting("circles", "current features", 100_000, drifts=_CIRCLES_DRIFTS, flags=CURRENT_ONLY),
     Reacting("elec2", "default", 45_312),
     Reacting("elec2", "current features", 45_312, flags=CURRENT_ONLY),
+    Reacting("bananas, burst", "default", 5_300, drifts=(BURST.start, BURST.stop)),
     Reacting("spam, swapped", "n-grams", 6_046, flags=_NGRAMS, drifts=(SWAPPED_AT,)),
     Reacting("vader", "n-grams", VADER_ROWS, flags=_NGRAMS, drifts=_VADER_DRIFTS),
     Reacting("spam, swapped", "BERT", 6_046, _SLOW, _BERT, drifts=(SWAPPED_AT,), seeds=(0, 1, 2)),
@@ -98,13 +101,25 @@ def _spam_swapped() -> Iterator[Row]:
         yield row if number < SWAPPED_AT else {**row, "label": other[row["label"]]}
 
 
+def _bananas_burst() -> Iterator[Row]:
+    rows = list(STREAMS["bananas"]())
+    first, second = sorted({row["label"] for row in rows})
+    other = {first: second, second: first}
+    for number, row in enumerate(rows):
+        yield {**row, "label": other[row["label"]]} if number in BURST else row
+
+
 def _vader() -> Iterator[Row]:
     with gzip.open(DATA / "vader_sentiment.jsonl.gz", "rt", encoding="utf-8") as file:
         for row in map(json.loads, file):
             yield {"text": row["text"], "label": row["label"], "domain": row["domain"]}
 
 
-_OWN: Final[dict[str, Callable[[], Iterator[Row]]]] = {"spam, swapped": _spam_swapped, "vader": _vader}
+_OWN: Final[dict[str, Callable[[], Iterator[Row]]]] = {
+    "spam, swapped": _spam_swapped,
+    "bananas, burst": _bananas_burst,
+    "vader": _vader,
+}
 
 
 def domain_changes(rows: Sequence[Row]) -> tuple[int, ...]:

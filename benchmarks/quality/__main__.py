@@ -133,8 +133,8 @@ def _excess(case: Case, curves: Path, baselines: set[str]) -> dict[str, Any]:
     if not {"learnd", *baselines, *(name for name in SIMPLE_PEERS if name in case.peers)} <= known.keys() or not case.peers:
         return {}
     rivals = {name: loss_N for name, loss_N in known.items() if name in baselines or name in SIMPLE_PEERS}
-    found = worst_excess(known["learnd"], rivals)
-    return {"excess": None if found is None else dict(zip(("share", "row", "rival"), found, strict=True))}
+    found = worst_excess(known["learnd"], rivals, unscored=case.delay)
+    return {"excess": None if found is None else dict(zip(("share", "row", "rival", "difference"), found, strict=True))}
 
 
 if __name__ == "__main__":

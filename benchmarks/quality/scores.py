@@ -69,21 +69,24 @@ def worst(loss_N: Floats) -> float | None:
     return float(1 - (total[WORST_ROWS:] - total[:-WORST_ROWS]).max() / WORST_ROWS)
 
 
-def worst_excess(loss_N: Floats, rivals: dict[str, Floats]) -> tuple[float, int, str] | None:
+def worst_excess(loss_N: Floats, rivals: dict[str, Floats], *, unscored: int = 0) -> tuple[float, int, str, float] | None:
     """How far the summed loss ever lies above that of the rival that is best at that row, as a share of the rival's.
 
-    Looked at after every row from the 1,000th on: (share, row counted from 1, rival); negative where it is always below.
-    None for a shorter stream.
+    Looked at after every row from the 1,000th on, of those behind the first `unscored` (see `figures`): (share, row counted
+    from 1, rival, the same as a difference); negative where it is always below. None for a shorter stream.
     """
+    loss_N, rivals = loss_N[unscored:], {name: rival_N[unscored:] for name, rival_N in rivals.items()}
     if len(loss_N) < SETTLED_ROWS or not rivals:
         return None
     names = list(rivals)
     # The first row is left out as in the mean absolute error: before it everybody answers the same.
     total_RN = np.stack([rivals[name][1:].cumsum() for name in names])[:, SETTLED_ROWS - 2 :]
     best_N = total_RN.min(axis=0)
-    share_N = loss_N[1:].cumsum()[SETTLED_ROWS - 2 :] / np.maximum(best_N, 1e-12) - 1
+    total_N = loss_N[1:].cumsum()[SETTLED_ROWS - 2 :]
+    share_N = total_N / np.maximum(best_N, 1e-12) - 1
     row = int(share_N.argmax())
-    return float(share_N[row]), row + SETTLED_ROWS, names[int(total_RN[:, row].argmin())]
+    rival = names[int(total_RN[:, row].argmin())]
+    return float(share_N[row]), row + SETTLED_ROWS + unscored, rival, float(total_N[row] - best_N[row])
 
 
 def _log_loss(target_N: Floats, p_N: Floats) -> float | None:

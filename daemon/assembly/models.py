@@ -13,7 +13,7 @@ import torch
 
 from daemon.errors import ConfigError, ModelError
 from daemon.learning.encoders import FrozenEncoder, encoder_files, find_encoder, load_encoder
-from daemon.learning.experts.base import Extractor
+from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.features.text import TextFeatures
@@ -142,8 +142,13 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
             reactions=_reactions(settings),
             shows_inputs=settings.monitoring.input_detector,
         )
-    experts = text_experts(text, label_history=settings.features.label_history) if text else []
-    experts += table_experts(table, seed=settings.training.seed) if table else []
+    seed, label_history = settings.training.seed, settings.features.label_history
+
+    def make_experts() -> list[Expert]:
+        on_text = text_experts(text, label_history=label_history) if text else []
+        return on_text + (table_experts(table, seed=seed) if table else [])
+
+    experts = make_experts()
     mixer = (
         Mixer(num_experts=len(experts), max_total=TABLE_MAX_TOTAL, share_rate=SHARE_RATE)
         if table
@@ -153,6 +158,7 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
         extractors=extractors,
         experts=experts,
         mixer=mixer,
+        make_experts=make_experts,
         companions=companions,
         reactions=_reactions(settings),
         shows_inputs=settings.monitoring.input_detector,
@@ -197,7 +203,12 @@ def _transformer(settings: Settings, *, encoder: Encoder, device: torch.device) 
 
 def _reactions(settings: Settings) -> Reactions:
     chosen = settings.reactions
-    return Reactions(rewarm=chosen.rewarm, recent_replay=chosen.recent_replay, faster_mixer=chosen.faster_mixer)
+    return Reactions(
+        rewarm=chosen.rewarm,
+        recent_replay=chosen.recent_replay,
+        faster_mixer=chosen.faster_mixer,
+        anchor=chosen.anchor,
+    )
 
 
 def _replay(chosen: ReplaySettings, *, seed: int) -> Replay:

@@ -14,8 +14,9 @@ HASTE: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Reactions:
-    """Which reactions are wanted: the slow part's rate warms up again, its replay prefers recent rows for a while, and the
-    mixer spreads more of its weight for a while, so that the experts that know the new concept are found sooner.
+    """Which reactions are wanted: the slow part's rate warms up again, its replay prefers recent rows for a while, the mixer
+    spreads more of its weight for a while, so that the experts that know the new concept are found sooner, and what the pool
+    was before is kept beside it for a while, for a trouble that passes (see `anchor.py`).
 
     docs/drift.md has what each is worth. Re-warming makes good for a rate that has fallen; where it is constant it slows down
     the very steps that follow the drift."""
@@ -23,6 +24,7 @@ class Reactions:
     rewarm: bool = False
     recent_replay: bool = False
     faster_mixer: bool = True
+    anchor: bool = True
 
 
 class Haste:

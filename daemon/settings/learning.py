@@ -101,3 +101,4 @@ class ReactionsSettings(Section):
     rewarm: bool = fixed(False, "Warm the transformer's learning rate up again; of use where it falls (schedule.kind cosine).")
     recent_replay: bool = fixed(False, "Let the transformer's replay prefer recent rows for a while (balanced).")
     faster_mixer: bool = fixed(True, "Let the mixer spread more of its weight for 200 rows.")
+    anchor: bool = fixed(True, "Keep what the mixture was before beside it for 2,000 rows, for a trouble that passes.")

@@ -55,9 +55,11 @@ def test_excess_is_over_whoever_leads_at_that_row() -> None:
     late_N[1:101] = 1
     late_N[1_000:1_200] = 1
     # At row 1,000 `late` leads with 100 errors; from the 101st of its later errors on `early` does.
-    share, row, rival = worst_excess(loss_N, {"early": early_N, "late": late_N}) or (0.0, 0, "")
-    assert (share, row, rival) == (pytest.approx(0.1), 1_000, "late")
+    assert worst_excess(loss_N, {"early": early_N, "late": late_N}) == (pytest.approx(0.1), 1_000, "late", 10.0)
     assert worst_excess(loss_N[:999], {"early": early_N[:999]}) is None
+    # Behind the first 100 rows, and the one after them, 10 errors are left of 110, and 100 of the 200 of `early`.
+    found = worst_excess(loss_N, {"early": early_N}, unscored=100)
+    assert found == (pytest.approx(10 / 100 - 1), 1_100, "early", -90.0)
 
 
 class Memory(Peer):

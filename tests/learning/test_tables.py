@@ -55,7 +55,12 @@ def make_mixture(*, label_history: bool = True, earlier_rows: bool = True, max_c
     features = TableFeatures(label_history=label_history, earlier_rows=earlier_rows, max_columns=max_columns)
     experts = table_experts(features, seed=0)
     mixer = Mixer(num_experts=len(experts), max_total=MAX_TOTAL, share_rate=SHARE_RATE)
-    return Mixture(extractors={"table": features}, experts=experts, mixer=mixer)
+    return Mixture(
+        extractors={"table": features},
+        experts=experts,
+        mixer=mixer,
+        make_experts=lambda: table_experts(features, seed=0),
+    )
 
 
 def as_batch(rows: Sequence[Row]) -> Batch:

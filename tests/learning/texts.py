@@ -70,4 +70,10 @@ def text_experts(text: TextFeatures) -> list[Expert]:
 def text_mixture(*, with_encoder: bool = True) -> Mixture:
     text = TextFeatures(encoder=HashedEncoder() if with_encoder else None)
     experts = text_experts(text)
-    return Mixture(extractors={"text": text}, experts=experts, mixer=Mixer(num_experts=len(experts)), shows_inputs=True)
+    return Mixture(
+        extractors={"text": text},
+        experts=experts,
+        mixer=Mixer(num_experts=len(experts)),
+        make_experts=lambda: text_experts(text),
+        shows_inputs=True,
+    )

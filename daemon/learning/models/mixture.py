@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.learning.anchor import Anchor
 from daemon.learning.batch import Batch
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.mixer import LOG_FLOOR, Mixer
 from daemon.learning.models.base import Floats
-from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
+from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool, num_bytes
 from daemon.learning.reactions import Reactions
 from daemon.state import JSON, State
 
@@ -33,10 +34,12 @@ class Mixture(Pool):
         extractors: Mapping[str, Extractor],
         experts: Sequence[Expert],
         mixer: Mixer,
+        make_experts: Callable[[], Sequence[Expert]] | None = None,
         companions: Mapping[str, Path | JSON] | None = None,
         reactions: Reactions = Reactions(),  # noqa: B008 - it is frozen
         shows_inputs: bool = False,
     ) -> None:
+        """`make_experts` builds such experts once more, on the same extractors, for an anchor; without it there is none."""
         super().__init__(
             extractors=extractors,
             experts=experts,
@@ -46,6 +49,7 @@ class Mixture(Pool):
             shows_inputs=shows_inputs,
         )
         self._mixer = mixer
+        self._anchor = None if make_experts is None else Anchor(make_experts=make_experts)
         self.num_classes = 0
         self._num_learned = 0
 
@@ -55,7 +59,7 @@ class Mixture(Pool):
         output_BC = np.zeros((len(batch), num_known))
         for row in range(len(batch)):
             p_EK = self.say(row)
-            mixed_K, alone_E = self._mixer.mix(p_EK), self.alone(p_EK)
+            mixed_K, alone_E = self._mix(p_EK), self.alone(p_EK)
             self.look(alone_E)
             if self.num_classes:
                 output_BC[row, : self.num_classes] = _over_known(mixed_K)
@@ -70,7 +74,7 @@ class Mixture(Pool):
         output_BC = np.zeros((len(batch), self.num_classes))
         if self.num_classes:
             for row in range(len(batch)):
-                output_BC[row] = _over_known(self._mixer.mix(self.say(row)))
+                output_BC[row] = _over_known(self._mix(self.say(row)))
         return output_BC
 
     def predict_balanced(self, batch: Batch) -> Floats:
@@ -84,32 +88,48 @@ class Mixture(Pool):
         for row in range(len(batch) if self.num_classes else 0):
             said = self.say(row)
             balanced_C = self._balanced_answer()
-            output_BC[row] = _over_known(self._mixer.mix(said)) if balanced_C is None else balanced_C
+            output_BC[row] = _over_known(self._mix(said)) if balanced_C is None else balanced_C
         return output_BC
 
+    def begin(self, batch: Batch) -> None:
+        super().begin(batch)
+        if self._anchor is not None:
+            self._anchor.begin(batch)
+
     def say(self, row: int) -> Floats:
+        """(E, K), and one row more while an anchor holds: what it gives."""
         self._encode(row)
         p_EK = np.empty((len(self._experts), self.num_classes + 1))
         for e, expert in enumerate(self._experts):
             p_EK[e] = expert.predict()
+        if self._anchor is not None and self._anchor.holds:
+            return np.concatenate([p_EK, self._anchor.say(self.num_classes)])
         return p_EK
+
+    def _mix(self, said: Floats) -> Floats:
+        """(K,) the mixed distribution, kept by the mixer and the anchor for the learning that follows."""
+        num_experts = len(self._experts)
+        mixed_K = self._mixer.mix(said[:num_experts])
+        if self._anchor is not None and self._anchor.holds and len(said) > num_experts:
+            return self._anchor.join(mixed_K, said[num_experts])
+        return mixed_K
 
     def answers(self, said: Floats) -> tuple[Floats, ...]:
         if said.shape[1] == 1:
             return ()
         balanced_C = self._balanced_answer()
-        answer_C = _over_known(self._mixer.mix(said))
+        answer_C = _over_known(self._mix(said))
         return (answer_C,) if balanced_C is None else (answer_C, balanced_C)
 
     def alone(self, said: Floats) -> NDArray[np.int64]:
         """(E,) what each expert answers: class indices, -1 where no label was known."""
-        known_EC = said[:, :-1]
-        return known_EC.argmax(axis=1) if known_EC.shape[1] else np.full(len(said), -1)
+        known_EC = said[: len(self._experts), :-1]
+        return known_EC.argmax(axis=1) if known_EC.shape[1] else np.full(len(known_EC), -1)
 
     def take(self, row: int, said: Floats, target: float, weight: float) -> None:
         if weight > 0.0:
             self.say(row)
-            self._learn_row(int(target), weight, self._mixer.mix(said), self.alone(said))
+            self._learn_row(int(target), weight, self._mix(said), self.alone(said))
         self.num_rows += 1
 
     def _balanced_answer(self) -> Floats | None:
@@ -123,6 +143,8 @@ class Mixture(Pool):
         self._num_learned += 1
         loss = -float(np.log(mixed_K[seen_as]))
         self._loss += (loss - self._loss) / min(self._num_learned, LOSS_HORIZON_ROWS)
+        if self._anchor is not None:
+            self._anchor.learn(seen_as, weight, self._mixer)
         self._mixer.learn(seen_as, weight)
         while self.num_classes <= target:
             for expert in self._experts:
@@ -130,22 +152,33 @@ class Mixture(Pool):
             self.num_classes += 1
         self._learn_parts(target, weight)
 
+    def react(self) -> None:
+        super().react()
+        if self._anchor is not None and self._reactions.anchor:
+            self._anchor.drop(experts=self._experts, mixer=self._mixer, num_classes=self.num_classes)
+
     def state_dict(self) -> State:
-        return super().state_dict() | {
-            "learned": self._num_learned,
-            "num_classes": self.num_classes,
-        }
+        anchor = {} if self._anchor is None else {"anchor": self._anchor.state_dict()}
+        return super().state_dict() | anchor | {"learned": self._num_learned, "num_classes": self.num_classes}
+
+    def state_bytes(self) -> dict[str, int]:
+        return super().state_bytes() | ({} if self._anchor is None else {"anchor": num_bytes(self._anchor.state_dict())})
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)
+        if self._anchor is not None:
+            self._anchor.load_state_dict(state["anchor"], self._mixer)
         self._num_learned = int(state["learned"])
         self.num_classes = int(state["num_classes"])
 
     def weights(self) -> State:
-        return super().weights() | {"num_classes": self.num_classes}
+        anchor = {} if self._anchor is None else {"anchor": self._anchor.weights()}
+        return super().weights() | anchor | {"num_classes": self.num_classes}
 
     def load_weights(self, state: State) -> None:
         super().load_weights(state)
+        if self._anchor is not None:
+            self._anchor.load_weights(state["anchor"], self._mixer)
         self.num_classes = int(state["num_classes"])
 
 

@@ -177,16 +177,16 @@ class Pool(Model):
     def state_bytes(self) -> dict[str, int]:
         state = self._parts(_state_of)
         parts = {**state["experts"], **state["extractors"], "mixer": state["mixer"]}
-        return {name: _num_bytes(part) for name, part in parts.items()}
+        return {name: num_bytes(part) for name, part in parts.items()}
 
 
 def _state_of(part: Part) -> State:
     return part.state_dict()
 
 
-def _num_bytes(state: State) -> int:
+def num_bytes(state: State) -> int:
     """Bytes of the arrays in a state."""
-    return sum(_num_bytes(value) if isinstance(value, dict) else getattr(value, "nbytes", 0) for value in state.values())
+    return sum(num_bytes(value) if isinstance(value, dict) else getattr(value, "nbytes", 0) for value in state.values())
 
 
 def _all_finite(state: State) -> bool:

@@ -186,7 +186,7 @@ def test_the_state_is_counted_by_part() -> None:
     model = text_mixture()
     learn(model, range(20))
     num_bytes = model.state_bytes()
-    assert set(num_bytes) == {*model.expert_names, "text", "mixer"}
+    assert set(num_bytes) == {*model.expert_names, "text", "mixer", "anchor"}
     assert num_bytes["mixer"] == 8 * (3 * 8 + 11)
 
 
