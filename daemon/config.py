@@ -6,7 +6,6 @@ told at once, each with its remedy.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -14,14 +13,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from daemon.errors import ConfigError
-from daemon.settings import FilesSettings, KafkaSettings, Section, Settings
+from daemon.settings import Section, Settings
 from daemon.settings.between import mistakes_between
+from daemon.settings.mistakes import PREFIX, explain, located, unknown_variable
 from daemon.state import JSON
 
-PREFIX = "LEARND_"
+# Variables of learnd that are no settings: for tests alone.
+_NO_SETTINGS = ("LEARND_FAILPOINT", "LEARND_TEST_KAFKA")
+# What Kubernetes tells every container of a service whose name begins with "learnd".
+_OF_KUBERNETES = re.compile(r"LEARND_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+_URL_OF_KUBERNETES = re.compile(r"(tcp|udp|sctp)://")
 
 
 def load(
@@ -54,18 +58,22 @@ def examine(
     if path is not None:
         _merge(raw, _read(path))
     mistakes: list[str] = []
-    for source, key, value in [*_kind_first(_from_environment(environ)), *_kind_first(_from_flags(overrides, mistakes))]:
-        section, _, field = key.partition(".")
-        if not field:
-            mistakes.append(f"{source}: names no field; write section.field=value")
+    origins: dict[str, str] = {}
+    for name, key, value in _kind_first(_from_environment(environ, mistakes)):
+        _set(raw, key, value)
+        origins[key] = name
+    for flag, key, value in _kind_first(_from_flags(overrides, mistakes)):
+        if "." not in key:
+            mistakes.append(f"{flag}: names no field; write section.field=value")
             continue
-        _merge(raw, {section: {field: _value(value)}})
+        _set(raw, key, value)
+        origins.pop(key, None)
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        mistakes += [_explain(entry, raw) for entry in error.errors()]
+        mistakes += explain(error, origins)
         try:
-            settings = Settings.model_validate(_without(raw, [_location(entry) for entry in error.errors()]))
+            settings = Settings.model_validate(_without(raw, [located(entry) for entry in error.errors()]))
         except ValidationError:
             return None, mistakes
     return settings, mistakes + mistakes_between(settings)
@@ -126,8 +134,10 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); name the file with --config") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: not UTF-8 at byte {error.start}; name a text file with --config") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {error}; correct it there") from None
 
 
 def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
@@ -142,12 +152,27 @@ def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
             into[name] = dict(section) if isinstance(section, Mapping) else section
 
 
-def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    return [
-        (name, name.removeprefix(PREFIX).lower().replace("__", ".", 1), value)
-        for name, value in sorted(environ.items())
-        if name.startswith(PREFIX) and "__" in name
-    ]
+def _set(raw: dict[str, Any], key: str, value: str) -> None:
+    section, _, field = key.partition(".")
+    _merge(raw, {section: {field: _value(value)}})
+
+
+def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> list[tuple[str, str, str]]:
+    found = []
+    for name, value in sorted(environ.items()):
+        if not name.startswith(PREFIX) or _is_no_setting(name, value):
+            continue
+        if mistake := unknown_variable(name):
+            mistakes.append(mistake)
+        else:
+            found.append((name, name.removeprefix(PREFIX).lower().replace("__", ".", 1), value))
+    return found
+
+
+def _is_no_setting(name: str, value: str) -> bool:
+    """Whether a variable with the prefix of settings was never meant for one."""
+    by_kubernetes = _OF_KUBERNETES.fullmatch(name) or (name.endswith("_PORT") and _URL_OF_KUBERNETES.match(value))
+    return name in _NO_SETTINGS or bool(by_kubernetes)
 
 
 def _from_flags(overrides: Iterable[str], mistakes: list[str]) -> list[tuple[str, str, str]]:
@@ -174,67 +199,6 @@ def _value(text: str) -> Any:
         return text
 
 
-def _explain(entry: Any, raw: Mapping[str, Any]) -> str:
-    """One pydantic error in words: where, what, which value, remedy."""
-    location = _location(entry)
-    where = ".".join(location)
-    match entry["type"]:
-        case "extra_forbidden":
-            return f"{where}: there is no such setting{_did_you_mean(location, raw)}"
-        case "missing" if where == "source":
-            return 'source: is missing; write [source] with kind = "kafka" and topic, or kind = "files" and paths'
-        case "missing":
-            return f"{where}: is missing; it must be given"
-        case "union_tag_not_found" | "union_tag_invalid":
-            return f'{where}.kind: must be "kafka" or "files"'
-        case _:
-            return f"{where}: {_wanted(entry)}{_shown(where, entry['input'])}"
-
-
-def _wanted(entry: Any) -> str:
-    """What a value should be, in the words of a TOML file; pydantic's own where they will do."""
-    context = entry.get("ctx", {})
-    match entry["type"]:
-        case "tuple_type":
-            return 'must be a list, such as ["a", "b"]'
-        case "dict_type":
-            return 'must be a table, such as {name = "field"}'
-        case "int_type" | "int_parsing" | "int_from_float":
-            return "must be a whole number"
-        case "float_type" | "float_parsing" | "finite_number":
-            return "must be a number, and finite"
-        case "bool_type" | "bool_parsing":
-            return "must be true or false"
-        case "string_type" | "path_type":
-            return "must be a text in quotes"
-        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
-            bound = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
-            name, value = next(iter(context.items()))
-            return f"must be {bound[name]} {value:g}"
-        case "literal_error":
-            choices = context["expected"].replace("'", '"')
-            return f"must be {choices}{_nearest(entry['input'], choices)}"
-        case _:
-            return f"{entry['msg'][0].lower()}{entry['msg'][1:]}"
-
-
-def _nearest(value: object, choices: str) -> str:
-    """
-    >>> _nearest("mixtur", '"mixture" or "transformer"')
-    '; did you mean "mixture"?'
-    """
-    close = difflib.get_close_matches(str(value), re.findall('"([^"]*)"', choices), n=1, cutoff=0.5)
-    return f'; did you mean "{close[0]}"?' if close else ""
-
-
-def _shown(where: str, value: object) -> str:
-    return "" if where.endswith(("password", "token")) else f" (got {value!r})"
-
-
-def _location(entry: Any) -> list[str]:
-    return [str(part) for part in entry["loc"] if part not in ("kafka", "files")]
-
-
 def _without(raw: Mapping[str, Any], wrong: list[list[str]]) -> dict[str, Any]:
     """What is written without the fields that are `wrong`, which are left at their defaults."""
     right = {name: dict(section) for name, section in raw.items() if isinstance(section, Mapping)}
@@ -246,21 +210,3 @@ def _without(raw: Mapping[str, Any], wrong: list[list[str]]) -> dict[str, Any]:
     source = right.get("source", {})
     right["source"] = {"paths": [], **source} if source.get("kind") == "files" else {"kind": "kafka", "topic": "any", **source}
     return right
-
-
-def _did_you_mean(location: list[str], raw: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(location[-1], _known_names(location, raw), n=1, cutoff=0.5)
-    return f'; did you mean "{close[0]}"?' if close else "; remove it"
-
-
-def _known_names(location: list[str], raw: Mapping[str, Any]) -> list[str]:
-    if len(location) == 1:
-        return list(Settings.model_fields)
-    if location[0] == "source":
-        kind = raw.get("source", {}).get("kind")
-        return list((KafkaSettings if kind == "kafka" else FilesSettings).model_fields)
-    field = Settings.model_fields.get(location[0])
-    section = field.annotation if field else None
-    if not (isinstance(section, type) and issubclass(section, BaseModel)):
-        return []
-    return list(section.model_fields)

@@ -29,7 +29,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def unsound(settings: Settings) -> list[str]:
     """What is wrong with settings that are each well-formed, as far as it shows without reaching for anything remote."""
-    return [f"{name}: {error}" for name, check in _at_hand(settings) if isinstance(error := _outcome(check), Exception)]
+    return [_told(name, error) for name, check in _at_hand(settings) if isinstance(error := _outcome(check), Exception)]
+
+
+def _told(section: str, error: Exception) -> str:
+    """An error by the name of its section, which it may say itself."""
+    return str(error) if str(error).startswith((f"{section}:", f"{section}.")) else f"{section}: {error}"
 
 
 def require_sound(settings: Settings) -> None:
@@ -52,7 +57,7 @@ def _source(settings: Settings) -> None:
     if isinstance(chosen, KafkaSettings):
         sources.kafka_security(chosen)
     elif not chosen.paths:
-        raise ConfigError("source.paths names no file; name those to learn from")
+        raise ConfigError("source.paths: names no file; name those to learn from")
     elif missing := [str(path) for path in chosen.paths if not path.exists()]:
         raise ConfigError(f"{', '.join(missing)}: no such file; check source.paths")
 

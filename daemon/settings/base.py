@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+# The type of an error whose message is learnd's own.
+IN_WORDS = "in_words"
+
+
+def _no_switch(value: Any) -> Any:
+    """Python counts true as 1; a person who writes `port = true` does not."""
+    if isinstance(value, bool):
+        raise PydanticCustomError(IN_WORDS, "must be a number, not a switch")
+    return value
+
+
+Int = Annotated[int, BeforeValidator(_no_switch)]
+PositiveInt = Annotated[Int, Field(gt=0)]
+NonNegativeInt = Annotated[Int, Field(ge=0)]
+Port = Annotated[Int, Field(ge=0, le=65535)]
+Float = Annotated[float, BeforeValidator(_no_switch)]
+PositiveFloat = Annotated[Float, Field(gt=0)]
+NonNegativeFloat = Annotated[Float, Field(ge=0)]
 
 
 def setting(default: Any, description: str, *, resume: Literal["free", "journaled", "fixed"] = "free") -> Any:
@@ -15,6 +36,17 @@ def setting(default: Any, description: str, *, resume: Literal["free", "journale
 def fixed(default: Any, description: str) -> Any:
     """A field that decides what is learned, so it may not change on resume."""
     return setting(default, description, resume="fixed")
+
+
+def matching(pattern: str, wanted: str) -> AfterValidator:
+    """Takes only a text that matches `pattern` as a whole; `wanted` says in words which ones these are."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise PydanticCustomError(IN_WORDS, "{wanted}", {"wanted": wanted})
+        return value
+
+    return AfterValidator(check)
 
 
 class Section(BaseModel):

@@ -6,12 +6,22 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
-from daemon.settings.base import Section, fixed, setting
+from daemon.settings.base import (
+    Float,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+    fixed,
+    matching,
+    setting,
+)
 
-UrlName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+UrlName = Annotated[str, matching(r"[A-Za-z0-9._-]+", "must be one or more of A-Z a-z 0-9 . _ -, as it stands in URLs")]
+Device = Annotated[str, matching(r"auto|cpu|cuda(:\d+)?", 'must be "auto", "cpu", "cuda" or a numbered one such as "cuda:1"')]
 
 
 class TaskSettings(Section):
@@ -80,7 +90,7 @@ class ScheduleSettings(Section):
     kind: Literal["constant", "cosine"] = fixed("constant", "What follows the warm-up.")
     warmup_steps: NonNegativeInt = fixed(20, "Steps of linear warm-up; 0 for none.")
     total_steps: PositiveInt = fixed(10_000, "Steps after which the cosine stays at its floor.")
-    floor: Annotated[float, Field(ge=0, le=1)] = fixed(0.1, "Where the cosine ends, as a share of the base rate.")
+    floor: Annotated[Float, Field(ge=0, le=1)] = fixed(0.1, "Where the cosine ends, as a share of the base rate.")
 
 
 class ReplaySettings(Section):
@@ -88,7 +98,7 @@ class ReplaySettings(Section):
 
     kind: Literal["none", "reservoir", "balanced"] = fixed("balanced", "Which rows are kept and drawn.")
     capacity: PositiveInt = fixed(4_096, "Rows kept.")
-    recent_share: Annotated[float, Field(gt=0, lt=1)] = fixed(
+    recent_share: Annotated[Float, Field(gt=0, lt=1)] = fixed(
         0.25, "Share of the rows drawn that come from the most recent (balanced)."
     )
     rows_per_step: PositiveInt = fixed(16, "New rows of one optimizer step.")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import SecretStr
 
-from daemon.settings.base import Section, fixed, setting
+from daemon.settings.base import NonNegativeInt, Port, PositiveFloat, PositiveInt, Section, fixed, setting
 
 
 class MonitoringSettings(Section):
@@ -17,7 +17,7 @@ class MonitoringSettings(Section):
     detectors: tuple[Literal["glr", "adwin", "seed", "stepd", "hddm_w", "page_hinkley"], ...] = fixed(
         ("glr", "adwin"), "Drift detectors on the error."
     )
-    alarms_per_100k: Annotated[float, Field(gt=0)] = fixed(
+    alarms_per_100k: PositiveFloat = fixed(
         0.2, "False alarms in 100,000 stable rows that all detectors of the error together may raise."
     )
     direction: Literal["worse", "both"] = fixed("worse", "Changes of the error that raise an alarm.")
@@ -53,7 +53,7 @@ class ServingSettings(Section):
     """`learnd serve`."""
 
     host: str = setting("127.0.0.1", "Address to listen on; another than loopback needs a token.")
-    port: Annotated[int, Field(ge=0, le=65535)] = setting(8080, "Port; 0 takes a free one.")
+    port: Port = setting(8080, "Port; 0 takes a free one.")
     token: SecretStr = setting(SecretStr(""), "Bearer token; give it by environment or token_file.")
     token_file: Path | Literal[""] = setting("", "File that holds the bearer token.")
     max_body_bytes: PositiveInt = setting(4_194_304, "Largest request body in bytes; more is 413.")
@@ -68,6 +68,6 @@ class TelemetrySettings(Section):
     """The trainer's own port: /metrics, /livez, /readyz, /health."""
 
     host: str = setting("127.0.0.1", "Address to listen on.")
-    port: Annotated[int, Field(ge=0, le=65535)] = setting(9464, "Port; 0 takes a free one.")
+    port: Port = setting(9464, "Port; 0 takes a free one.")
     caught_up_records: NonNegativeInt = setting(1_000, "Lag in records below which the trainer counts as caught up.")
     stuck_after_s: PositiveFloat = setting(120.0, "Seconds without a turn of the loop after which the trainer is not live.")

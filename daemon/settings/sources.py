@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import Field, SecretStr
 
-from daemon.settings.base import Section, fixed, setting
+from daemon.settings.base import Float, NonNegativeInt, PositiveFloat, PositiveInt, Section, fixed, setting
 
 
 class KafkaSettings(Section):
@@ -65,6 +65,6 @@ class DeadLetterSettings(Section):
 
     kind: Literal["file", "topic"] = setting("file", "file: JSON lines in the storage folder. topic: a Kafka topic.")
     topic: str = setting("", "Dead-letter topic (kind topic); same brokers as the source.")
-    max_share: Annotated[float, Field(gt=0, le=1)] = setting(
+    max_share: Annotated[Float, Field(gt=0, le=1)] = setting(
         0.5, "Share of dead letters in the last 1,000 records at which learning stops."
     )

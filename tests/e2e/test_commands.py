@@ -66,7 +66,7 @@ def test_check_tells_many_mistakes_at_once(tmp_path: Path) -> None:
         'source.start: must be "earliest" or "latest"; did you mean "earliest"? (got \'newest\')',
         'training.batch_row: there is no such setting; did you mean "batch_rows"?',
         "serving.port: must be at most 65535 (got 99999)",
-        "optimizer.learning_rate: must be more than 0 (got -1)",
+        "LEARND_OPTIMIZER__LEARNING_RATE: must be more than 0 (got -1)",
         'model.encoder: "none" leaves a transformer nothing to read',
     ):
         assert mistake in done.stdout
@@ -84,7 +84,10 @@ def test_check_finds_what_well_formed_settings_cannot_do() -> None:
     count, source, decoding, serving = done.stdout.splitlines()
     assert count == "3 mistake(s) in the settings:"
     assert source == "  - source: no-such.jsonl: no such file; check source.paths"
-    assert decoding.startswith("  - decoding: ")
+    assert (
+        decoding == '  - decoding: two fields are both called "label"; give each of '
+        "text, features, label, id, time, weight its own name"
+    )
     assert "it needs a token" in serving
 
 
@@ -112,7 +115,7 @@ def test_check_tells_what_a_secured_cluster_lacks_beside_the_rest(security: tupl
 def test_check_finds_a_history_that_is_not_there_and_files_that_nobody_named() -> None:
     done = learnd("check", settings=("source.kind=files", "source.paths=[]", "training.warm_start=no-such.csv"))
     assert done.returncode == 2
-    assert "source.paths names no file" in done.stdout
+    assert "  - source.paths: names no file" in done.stdout
     assert "no-such.csv: no such file; check training.warm_start" in done.stdout
 
 
