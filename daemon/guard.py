@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 # Scoring the served weights may take these shares of the time, the second while an alarm holds publishing: that is what ends
 # the hold. While there is time left every row is scored; where learning runs as fast as it can, whole micro-batches go
 # unscored, so that watching does not slow it down.
-SHARE: Final = 0.02
+SHARE: Final = 0.01
 SHARE_HELD: Final = 0.06
 # Time that may be saved up, in seconds: a micro-batch after a quiet while is always scored.
 SAVED_S: Final = 0.1
@@ -86,7 +86,7 @@ class GateGuard(Guard):
         self._shadow: Model | None = None
         self._served_rows, self._announced = 0, True
         self._decided_at = 0  # row of the newest decision to publish
-        self._saved_s, self._asked_s = SAVED_S, clock()
+        self._saved_s, self._asked_s = 0.0, clock()
 
     def observe(self, examples: Sequence[Example], scored: Scored, *, evaluation: Evaluation, alarms: Sequence[Alarm]) -> None:
         # After a restart rows are redone that the served weights have learned already: scored on those they would shine.
@@ -108,7 +108,7 @@ class GateGuard(Guard):
         share = SHARE_HELD if self._gate.holds else SHARE
         self._saved_s = min(SAVED_S, self._saved_s + share * (now - self._asked_s))
         self._asked_s = now
-        return self._shadow is not None and self._saved_s > 0
+        return self._shadow is not None and self._saved_s >= 0
 
     def _score(self, examples: Sequence[Example], scored: Scored) -> Floats:
         """Losses (B,) of the served weights."""

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from daemon.learning.batch import Batch
-from daemon.learning.experts.base import Expert
+from daemon.learning.experts.base import Expert, array_bytes
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Floats
 from daemon.state import State
@@ -118,6 +118,10 @@ class Anchor:
         self._num_rows, self._rows_left = int(state["rows"]), int(state["rows_left"])
         earlier = (state["earlier"][str(place)] for place in range(len(state["earlier"])))
         self._earlier = deque(earlier, maxlen=REMEMBERED)
+
+    def num_bytes(self) -> int:
+        """Memory that it takes."""
+        return array_bytes(self.state_dict()) + sum(expert.num_bytes() for expert in self._experts)
 
     def weights(self) -> State:
         if self._mixer is None:

@@ -119,53 +119,42 @@ class Evaluation:
     def observe(self, scored: ScoredRows, *, slices: Sequence[Mapping[str, str]] | None = None) -> list[Alarm]:
         """Score a micro-batch row by row, in order; the alarms that it raised. `slices`: each row's groups, name -> value."""
         num_rows = len(scored.target_B)
-        self.loss_B = np.zeros(num_rows)
-        losses_BR = np.zeros((num_rows, len(self._rivals.baseline_names)))
-        alarms: list[Alarm] = []
         read = answers if self._task == "classification" else values
-        learned = (scored.weight_B > 0).tolist()
-        best = [None] * num_rows if scored.best_expert_B is None else scored.best_expert_B.tolist()
-        for row, (target, answer, probability) in enumerate(read(scored.target_B, scored.output)):
-            self._on_their_way.append((target, learned[row]))
-            if self._num_unscored < self._label_delay:
-                self._num_unscored += 1
-                continue
-            loss = self._metrics.update(target, answer, probability)
-            self.loss_B[row] = loss
-            losses_BR[row] = self._rivals.score(target, expert_answer=best[row])
-            self._learn_arrived()
-            if slices is not None and slices[row]:
-                self._slices.update(slices[row], target, answer, probability)
-            if self._detectors:
-                alarms.extend(self._detect(self._metrics.relative(loss)))
-            if self._inputs is not None and scored.inputs_BD is not None:
-                alarms.extend(self._detect_in(scored.inputs_BD[row]))
-        self.baseline_loss_B = dict(zip(self._rivals.baseline_names, losses_BR.T, strict=True))
+        targets, answered, probabilities = read(scored.target_B, scored.output)
+        self._on_their_way.extend(zip(targets, (scored.weight_B > 0).tolist(), strict=True))
+        # Rows before any label had arrived come first; each one scored brings the label that is due with it.
+        first = min(self._label_delay - self._num_unscored, num_rows)
+        self._num_unscored += first
+        self.loss_B, losses_RB = np.zeros(num_rows), np.zeros((len(self._rivals.baseline_names), num_rows))
+        self.baseline_loss_B = dict(zip(self._rivals.baseline_names, losses_RB, strict=True))
+        if first == num_rows:
+            return []
+        arrivals = [self._on_their_way.popleft() for _ in range(num_rows - first)]
+        expert_answers = None if scored.best_expert_B is None else scored.best_expert_B[first:].tolist()
+        start = self.rows
+        self.loss_B[first:], errors = self._metrics.update_all(targets[first:], answered[first:], probabilities[first:])
+        losses_RB[:, first:] = self._rivals.score(targets[first:], arrivals, expert_answers)
+        if slices is not None:
+            for row in range(first, num_rows):
+                self._slices.update(slices[row], targets[row], answered[row], probabilities[row])
         if self._scores is not None:
-            first = num_rows - min(num_rows, self._metrics.num_examples)  # scored ones come last
             self._scores.extend(scored.target_B[first:], scored.output[first:])
+        alarms = list(self._detect(errors, None if scored.inputs_BD is None else scored.inputs_BD[first:], start=start))
         self._alarms.extend(alarms)
         return alarms
 
-    def _learn_arrived(self) -> None:
-        """Have the baselines learn the label that arrives with the row just scored."""
-        target, learned = self._on_their_way.popleft()
-        if learned:
-            self._rivals.learn(target)
-
-    def _detect(self, error: float) -> Iterator[Alarm]:
-        """Show the error of the row just scored to every detector."""
-        for name, detector in self._detectors.items():
-            detector.update(error)
-            if detector.drift_detected:
-                yield Alarm(example=self.rows - 1, detector=name, worse=detector.worse)
-
-    def _detect_in(self, inputs_D: NDArray[np.float32]) -> Iterator[Alarm]:
-        """Show the inputs of the row just scored to their detector; alone they do not tell a change for the worse."""
-        assert self._inputs is not None
-        self._inputs.update(inputs_D)
-        if self._inputs.drift_detected:
-            yield Alarm(example=self.rows - 1, detector="inputs", worse=False)
+    def _detect(self, errors: Sequence[float], inputs_BD: NDArray[np.float32] | None, *, start: int) -> Iterator[Alarm]:
+        """Show rows from `start` on to every detector, one row after the other: their errors, and their inputs, which alone
+        do not tell a change for the worse."""
+        for row, error in enumerate(errors):
+            for name, detector in self._detectors.items():
+                detector.update(error)
+                if detector.drift_detected:
+                    yield Alarm(example=start + row, detector=name, worse=detector.worse)
+            if self._inputs is not None and inputs_BD is not None:
+                self._inputs.update(inputs_BD[row])
+                if self._inputs.drift_detected:
+                    yield Alarm(example=start + row, detector="inputs", worse=False)
 
     def since_start(self) -> Figures:
         """The model's figures over all rows."""

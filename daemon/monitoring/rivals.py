@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from daemon.monitoring.baselines import Baseline, classification_baselines, regression_baselines
@@ -29,17 +29,18 @@ class Rivals:
     def baseline_names(self) -> tuple[str, ...]:
         return tuple(self._baselines)
 
-    def score(self, target: float, *, expert_answer: float | None) -> tuple[float, ...]:
-        """Score one row; the loss of each baseline."""
+    def score(
+        self,
+        targets: Sequence[float],
+        arrivals: Sequence[tuple[float, bool]],
+        expert_answers: Sequence[float] | None,
+    ) -> list[list[float]]:
+        """Score rows in their order, and after each have the baselines learn the label that arrives with it: a target, and
+        whether it is to be learned. The losses of the rows, one list a baseline."""
         if self._expert is not None:
-            assert expert_answer is not None, "a pool of experts tells what its best one answered"
-            self._expert.update(target, expert_answer, 0.0)
-        return tuple(_score(baseline, metrics, target) for baseline, metrics in self._baselines.values())
-
-    def learn(self, target: float) -> None:
-        """Have the baselines learn a label that has arrived."""
-        for baseline, _ in self._baselines.values():
-            baseline.learn(target)
+            assert expert_answers is not None, "a pool of experts tells what its best one answered"
+            self._expert.update_all(targets, expert_answers, [0.0] * len(targets))
+        return [_score(baseline, metrics, targets, arrivals) for baseline, metrics in self._baselines.values()]
 
     def since_start(self) -> dict[str, Figures]:
         """Each rival's figures over all rows."""
@@ -68,6 +69,13 @@ class Rivals:
             baseline.load_state_dict(take(state[name], "baseline", owner="baseline"))
 
 
-def _score(baseline: Baseline, metrics: Metrics, target: float) -> float:
-    probability = baseline.probability(int(target)) if baseline.has_probabilities else 0.0
-    return metrics.update(target, baseline.predict(), probability)
+def _score(
+    baseline: Baseline, metrics: Metrics, targets: Sequence[float], arrivals: Sequence[tuple[float, bool]]
+) -> list[float]:
+    answers, probabilities = [], []
+    for target, (arrived, is_learned) in zip(targets, arrivals, strict=True):
+        answers.append(baseline.predict())
+        probabilities.append(baseline.probability(int(target)) if baseline.has_probabilities else 0.0)
+        if is_learned:
+            baseline.learn(arrived)
+    return metrics.update_all(targets, answers, probabilities)[0]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +36,11 @@ class ScoredRows(Protocol):
     def inputs_BD(self) -> NDArray[np.float32] | None: ...  # noqa: N802 - a shape suffix
 
 
-def answers(target_B: Floats, output_BC: Floats) -> Iterator[tuple[float, float, float]]:
-    """(target, answer, probability of the target) of each row of a classifier."""
+Columns: TypeAlias = tuple[list[float], list[float], list[float]]
+
+
+def answers(target_B: Floats, output_BC: Floats) -> Columns:
+    """Targets, answers, and probabilities of the targets, of the rows of a classifier."""
     num_rows, num_classes = output_BC.shape
     if num_classes == 0:
         answer_B, p_B = np.full(num_rows, NO_ANSWER), np.zeros(num_rows)
@@ -50,9 +52,9 @@ def answers(target_B: Floats, output_BC: Floats) -> Iterator[tuple[float, float,
         target_index_B = np.where(known_B, target_B, 0).astype(np.intp)
         p_B = np.where(known_B, output_BC[np.arange(num_rows), target_index_B], 0.0)
     numbered_B = np.where(np.isnan(target_B), UNKNOWN, target_B)
-    return zip(numbered_B.tolist(), answer_B.tolist(), p_B.tolist(), strict=True)
+    return numbered_B.tolist(), answer_B.tolist(), p_B.tolist()
 
 
-def values(target_B: Floats, output_B: Floats) -> Iterator[tuple[float, float, float]]:
-    """(target, answer, 0) of each row of a regressor."""
-    return ((target, answer, 0.0) for target, answer in zip(target_B.tolist(), output_B.tolist(), strict=True))
+def values(target_B: Floats, output_B: Floats) -> Columns:
+    """Targets, answers, and 0 for each, of the rows of a regressor."""
+    return target_B.tolist(), output_B.tolist(), [0.0] * len(target_B)

@@ -91,9 +91,22 @@ class Expert(ABC):
     @abstractmethod
     def load_state_dict(self, state: State) -> None: ...
 
+    def num_bytes(self) -> int:
+        """Memory that the state takes, which may be more than what of it is saved."""
+        return array_bytes(self.state_dict())
+
     @abstractmethod
     def weights(self) -> State:
         """What predicting needs, without accumulators."""
 
     @abstractmethod
     def load_weights(self, state: State) -> None: ...
+
+
+def array_bytes(state: State) -> int:
+    """Bytes of the arrays in a state.
+
+    >>> array_bytes({"a": np.zeros(2), "b": {"c": np.zeros(1, np.float32)}, "d": "no array"})
+    20
+    """
+    return sum(array_bytes(value) if isinstance(value, dict) else getattr(value, "nbytes", 0) for value in state.values())

@@ -73,23 +73,52 @@ class Tiles(Expert):
         self._bias_PK = np.concatenate([self._bias_PK, self._fresh(1, num_classes)[0]], axis=1)
 
     def state_dict(self) -> State:
-        return self.weights() | {"square": self._cell_RPK[:, SQUARE].copy(), "bias_square": self._bias_PK[SQUARE].copy()}
+        state = self.weights()
+        return state | {"square": self._cell_RPK[state["rows"], SQUARE], "bias_square": self._bias_PK[SQUARE].copy()}
 
     def load_state_dict(self, state: State) -> None:
         self.load_weights(state)
-        self._cell_RPK[:, SQUARE] = state["square"]
+        self._cell_RPK[state["rows"], SQUARE] = state["square"]
         self._bias_PK[SQUARE] = state["bias_square"]
 
+    def num_bytes(self) -> int:
+        return self._cell_RPK.nbytes + self._bias_PK.nbytes
+
     def weights(self) -> State:
-        weight_RK, bias_K = self._cell_RPK[:, WEIGHT], self._bias_PK[WEIGHT]
-        return {"num_known": self._num_known, "weight": weight_RK.copy(), "bias": bias_K.copy()}
+        """Only the rows in which something was learned, in their order: most of the table is as it was made."""
+        rows = _learned_rows(self._cell_RPK, np.float32(self._start))
+        return {
+            "num_known": self._num_known,
+            "num_rows": len(self._cell_RPK),
+            "rows": rows,
+            "weight": self._cell_RPK[rows, WEIGHT],
+            "bias": self._bias_PK[WEIGHT].copy(),
+        }
 
     def load_weights(self, state: State) -> None:
         self._num_known = int(state["num_known"])
-        num_rows, num_classes = state["weight"].shape
-        self._cell_RPK, self._bias_PK = self._fresh(num_rows, num_classes), self._fresh(1, num_classes)[0]
-        self._cell_RPK[:, WEIGHT] = state["weight"]
+        num_rows, num_classes = state["num_rows"], state["weight"].shape[1]
+        if self._cell_RPK.shape == (num_rows, 2, num_classes):  # memory that is there costs less than new
+            self._cell_RPK[:, WEIGHT], self._cell_RPK[:, SQUARE] = 0.0, self._start
+        else:
+            self._cell_RPK = self._fresh(num_rows, num_classes)
+        self._cell_RPK[state["rows"], WEIGHT] = state["weight"]
+        self._bias_PK = self._fresh(1, num_classes)[0]
         self._bias_PK[WEIGHT] = state["bias"]
+
+
+@compiled
+def _learned_rows(cell_RPK: Weights, start: np.float32) -> NDArray[np.int32]:
+    """The rows that are not as they were made."""
+    rows = np.empty(len(cell_RPK), dtype=np.int32)
+    num_found = 0
+    for r in range(len(cell_RPK)):
+        for k in range(cell_RPK.shape[2]):
+            if cell_RPK[r, WEIGHT, k] != 0.0 or cell_RPK[r, SQUARE, k] != start:
+                rows[num_found] = r
+                num_found += 1
+                break
+    return rows[:num_found].copy()
 
 
 @compiled

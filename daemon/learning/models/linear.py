@@ -10,6 +10,7 @@ import numpy as np
 
 from daemon.errors import StateError
 from daemon.learning.batch import Batch
+from daemon.learning.experts.base import array_bytes
 from daemon.learning.experts.slots import Slots, SlotTable
 from daemon.learning.models import linear_kernels as kernels
 from daemon.learning.models.base import Floats, Model
@@ -213,8 +214,4 @@ class Linear(Model):
 
     def state_bytes(self) -> dict[str, int]:
         tables = {"dense": self._dense, "sparse": self._sparse}
-        return {name: _num_bytes(table.state_dict()) for name, table in tables.items()} | {"columns": self._stats_NS.nbytes}
-
-
-def _num_bytes(state: State) -> int:
-    return sum(getattr(value, "nbytes", 0) for value in state.values())
+        return {name: array_bytes(table.state_dict()) for name, table in tables.items()} | {"columns": self._stats_NS.nbytes}

@@ -13,7 +13,7 @@ from daemon.learning.batch import Batch
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.mixer import LOG_FLOOR, Mixer
 from daemon.learning.models.base import Floats
-from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool, num_bytes
+from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
 from daemon.learning.reactions import Reactions
 from daemon.state import JSON, State
 
@@ -162,7 +162,7 @@ class Mixture(Pool):
         return super().state_dict() | anchor | {"learned": self._num_learned, "num_classes": self.num_classes}
 
     def state_bytes(self) -> dict[str, int]:
-        return super().state_bytes() | ({} if self._anchor is None else {"anchor": num_bytes(self._anchor.state_dict())})
+        return super().state_bytes() | ({} if self._anchor is None else {"anchor": self._anchor.num_bytes()})
 
     def load_state_dict(self, state: State) -> None:
         super().load_state_dict(state)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from daemon.errors import StateError
 from daemon.learning.batch import Batch
-from daemon.learning.experts.base import Expert, Extractor
+from daemon.learning.experts.base import Expert, Extractor, array_bytes
 from daemon.learning.models.base import Floats, Model
 from daemon.learning.reactions import Reactions
 from daemon.state import JSON, State
@@ -175,18 +175,13 @@ class Pool(Model):
         return self._companions
 
     def state_bytes(self) -> dict[str, int]:
-        state = self._parts(_state_of)
-        parts = {**state["experts"], **state["extractors"], "mixer": state["mixer"]}
-        return {name: num_bytes(part) for name, part in parts.items()}
+        experts = {expert.name: expert.num_bytes() for expert in self._experts}
+        extractors = {name: array_bytes(extractor.state_dict()) for name, extractor in self._extractors.items()}
+        return {**experts, **extractors, "mixer": array_bytes(self._weighing.state_dict())}
 
 
 def _state_of(part: Part) -> State:
     return part.state_dict()
-
-
-def num_bytes(state: State) -> int:
-    """Bytes of the arrays in a state."""
-    return sum(num_bytes(value) if isinstance(value, dict) else getattr(value, "nbytes", 0) for value in state.values())
 
 
 def _all_finite(state: State) -> bool:

@@ -1,4 +1,4 @@
-"""The contract of metrics: one row in, figures out, at any time.
+"""The contract of metrics: rows in, figures out, at any time.
 
 A figure that does not apply, or that cannot be had yet, is None.
 """
@@ -6,6 +6,7 @@ A figure that does not apply, or that cannot be had yet, is None.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from daemon.state import State
@@ -23,15 +24,18 @@ class Metrics(ABC):
     """Rows scored since the start."""
 
     @abstractmethod
-    def update(self, target: float, answer: float, probability: float) -> float:
-        """Score one row and return its loss: 0 or 1 (classification), the absolute error (regression).
+    def update_all(
+        self, targets: Sequence[float], answers: Sequence[float], probabilities: Sequence[float]
+    ) -> tuple[list[float], list[float]]:
+        """Score rows in their order: the loss of each, 0 or 1 (classification) or the absolute error (regression), and the
+        same brought to [0, 1], for drift detectors.
 
-        `probability` is what the predictor gave to `target`; it is read only where the predictor has probabilities.
+        `probabilities` are what the predictor gave to the targets; read only where it has probabilities.
         """
 
-    @abstractmethod
-    def relative(self, loss: float) -> float:
-        """A row's loss brought to [0, 1], for drift detectors; call it after `update`."""
+    def update(self, target: float, answer: float, probability: float) -> float:
+        """Score one row and return its loss."""
+        return self.update_all((target,), (answer,), (probability,))[0][0]
 
     @abstractmethod
     def since_start(self) -> Figures:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from operator import eq
 from typing import Final
 
 import numpy as np
@@ -35,16 +37,16 @@ class ClassificationMetrics(Metrics):
     def num_examples(self) -> int:  # type: ignore[override]  # read-only here, kept by the tally
         return self._tally.num_examples
 
-    def update(self, target: float, answer: float, probability: float) -> float:
-        row = (int(target), int(answer), probability)
-        self._tally.update(*row)
-        self._window.append(row)
-        hit = row[0] == row[1]
-        self._worst.update(hit)
-        return 0.0 if hit else 1.0
-
-    def relative(self, loss: float) -> float:
-        return loss
+    def update_all(
+        self, targets: Sequence[float], answers: Sequence[float], probabilities: Sequence[float]
+    ) -> tuple[list[float], list[float]]:
+        target_B, answer_B = list(map(int, targets)), list(map(int, answers))
+        self._tally.update_all(target_B, answer_B, probabilities)
+        self._window.extend(zip(target_B, answer_B, probabilities, strict=True))
+        hits = list(map(eq, target_B, answer_B))
+        self._worst.update_all(hits)
+        losses = [0.0 if hit else 1.0 for hit in hits]
+        return losses, losses
 
     def since_start(self) -> Figures:
         """examples, errors, accuracy, macro_f1, kappa, log_loss, worst_500."""
@@ -53,8 +55,8 @@ class ClassificationMetrics(Metrics):
     def window(self) -> Figures:
         # Counted anew from the rows, so that adding and taking away can leave no rounding behind.
         recent = Tally(probabilistic=self._tally.probabilistic)
-        for row in self._window:
-            recent.update(*row)
+        if self._window:
+            recent.update_all(*zip(*self._window, strict=True))
         return recent.figures()
 
     def target_counts(self) -> list[int]:

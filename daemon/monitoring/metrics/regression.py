@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -38,8 +39,17 @@ class RegressionMetrics(Metrics):
         self._sum_squared = 0.0
         self._window: deque[float] = deque(maxlen=window_rows)
 
-    def update(self, target: float, answer: float, probability: float) -> float:
-        error = abs(target - answer)
+    def update_all(
+        self, targets: Sequence[float], answers: Sequence[float], probabilities: Sequence[float]
+    ) -> tuple[list[float], list[float]]:
+        losses, relative = list[float](), list[float]()
+        for target, answer in zip(targets, answers, strict=True):
+            losses.append(self._add(abs(target - answer)))
+            relative.append(self._relative(losses[-1]))
+        return losses, relative
+
+    def _add(self, error: float) -> float:
+        """Count an absolute error, and return the loss that it is."""
         self.num_examples += 1
         squared = error * error
         if not squared < math.inf:  # NaN, infinite, or past what can be squared
@@ -50,7 +60,7 @@ class RegressionMetrics(Metrics):
         self._window.append(error)
         return error
 
-    def relative(self, loss: float) -> float:
+    def _relative(self, loss: float) -> float:
         """1 is three times the mean absolute error so far, or more."""
         n = self.num_examples - self._num_nonfinite
         full_scale = FULL_SCALE * self._sum_absolute / n if n else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -29,8 +30,7 @@ class Tally:
     labels, not with its square.
 
     >>> tally = Tally(probabilistic=True)
-    >>> for target, answer, p in [(0, 0, 0.5), (0, 1, 0.25), (1, 1, 1.0), (1, 1, 0.5)]:
-    ...     tally.update(target, answer, p)
+    >>> tally.update_all([0, 0, 1, 1], [0, 1, 1, 1], [0.5, 0.25, 1.0, 0.5])
     >>> {name: round(value, 4) for name, value in tally.figures().items()}
     {'examples': 4, 'errors': 1, 'accuracy': 0.75, 'macro_f1': 0.7333, 'kappa': 0.5, 'log_loss': 0.6931}
 
@@ -47,21 +47,24 @@ class Tally:
         self._answers_C: list[int] = []
         self._hits_C: list[int] = []
 
-    def update(self, target: int, answer: int, probability: float) -> None:
-        """Count one row; class indices start at 0, `answer` may be `NO_ANSWER` and `target` may be `UNKNOWN`."""
-        if target >= len(self._targets_C) or answer >= len(self._targets_C):
-            self._grow(max(target, answer) + 1)
-        self.num_examples += 1
-        if target != UNKNOWN:
-            self._targets_C[target] += 1
-        if answer != NO_ANSWER:
-            self._answers_C[answer] += 1
-        if target == answer:
-            self._hits_C[target] += 1
-            self.num_hits += 1
+    def update_all(self, targets: Sequence[int], answers: Sequence[int], probabilities: Sequence[float]) -> None:
+        """Count rows in their order; class indices start at 0, an answer may be `NO_ANSWER` and a target `UNKNOWN`."""
+        largest = max(*targets, *answers)
+        if largest >= len(self._targets_C):
+            self._grow(largest + 1)
+        for target, answer in zip(targets, answers, strict=True):
+            if target != UNKNOWN:
+                self._targets_C[target] += 1
+            if answer != NO_ANSWER:
+                self._answers_C[answer] += 1
+            if target == answer:
+                self._hits_C[target] += 1
+                self.num_hits += 1
+        self.num_examples += len(targets)
         if self.probabilistic:
-            # Written so that NaN counts as the floor, and rounding above 1 as 1.
-            self._loss += -math.log(min(probability, 1.0)) if probability > P_FLOOR else MAX_LOG_LOSS
+            for probability in probabilities:
+                # Written so that NaN counts as the floor, and rounding above 1 as 1.
+                self._loss += -math.log(min(probability, 1.0)) if probability > P_FLOOR else MAX_LOG_LOSS
 
     def _grow(self, num_classes: int) -> None:
         for counts in (self._targets_C, self._answers_C, self._hits_C):

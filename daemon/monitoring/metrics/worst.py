@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,8 +15,7 @@ class WorstStretch:
     """The lowest accuracy over any `num_rows` rows in a row; None before there were so many.
 
     >>> worst = WorstStretch(num_rows=4)
-    >>> for hit in (True, True, False, True, True):
-    ...     worst.update(hit)
+    >>> worst.update_all([True, True, False, True, True])
     >>> worst.accuracy
     0.75
     """
@@ -26,14 +26,16 @@ class WorstStretch:
         self._num_hits = 0
         self._fewest_hits: int | None = None
 
-    def update(self, hit: bool) -> None:
-        recent = self._recent
-        if len(recent) == self._num_rows:
-            self._num_hits -= recent[0]
-        recent.append(hit)
-        self._num_hits += hit
-        if len(recent) == self._num_rows and (self._fewest_hits is None or self._num_hits < self._fewest_hits):
-            self._fewest_hits = self._num_hits
+    def update_all(self, hits: Sequence[bool]) -> None:
+        """Take rows in their order: whether each was right."""
+        recent, num_rows = self._recent, self._num_rows
+        for hit in hits:
+            if len(recent) == num_rows:
+                self._num_hits -= recent[0]
+            recent.append(hit)
+            self._num_hits += hit
+            if len(recent) == num_rows and (self._fewest_hits is None or self._num_hits < self._fewest_hits):
+                self._fewest_hits = self._num_hits
 
     @property
     def accuracy(self) -> float | None:

@@ -27,7 +27,7 @@ def test_figures_equal_rivers() -> None:
     accuracy, macro_f1 = river_metrics.Accuracy(), river_metrics.MacroF1()
     kappa, log_loss = river_metrics.CohenKappa(), river_metrics.LogLoss()
     for target, answer, p in random_rows(500):
-        tally.update(target, answer, p)
+        tally.update_all([target], [answer], [p])
         accuracy.update(target, answer)
         macro_f1.update(target, answer)
         kappa.update(target, answer)
@@ -45,22 +45,22 @@ def test_kappa_of_the_textbook_table() -> None:
     tally = Tally(probabilistic=False)
     for target, answer, times in [(0, 0, 20), (0, 1, 5), (1, 0, 10), (1, 1, 15)]:
         for _ in range(times):
-            tally.update(target, answer, 0.0)
+            tally.update_all([target], [answer], [0.0])
     assert tally.figures()["kappa"] == pytest.approx(0.4, abs=1e-15)
 
 
 def test_macro_f1_leaves_out_classes_that_never_came() -> None:
     tally = Tally(probabilistic=False)
-    tally.update(0, 0, 0.0)
-    tally.update(5, 5, 0.0)
+    tally.update_all([0], [0], [0.0])
+    tally.update_all([5], [5], [0.0])
     assert tally.figures()["macro_f1"] == 1.0
 
 
 def test_no_answer_and_unknown_target_are_errors_of_no_class() -> None:
     tally = Tally(probabilistic=True)
-    tally.update(0, NO_ANSWER, 0.0)
-    tally.update(UNKNOWN, 0, 0.0)
-    tally.update(UNKNOWN, NO_ANSWER, math.nan)
+    tally.update_all([0], [NO_ANSWER], [0.0])
+    tally.update_all([UNKNOWN], [0], [0.0])
+    tally.update_all([UNKNOWN], [NO_ANSWER], [math.nan])
     figures = tally.figures()
     assert (figures["examples"], figures["errors"], figures["macro_f1"]) == (3, 3, 0.0)
     assert figures["log_loss"] == pytest.approx(-math.log(1e-15))
@@ -81,13 +81,13 @@ def test_what_cannot_be_had_yet_is_none() -> None:
 
 def test_kappa_is_none_where_chance_always_agrees() -> None:
     tally = Tally(probabilistic=False)
-    tally.update(0, 0, 0.0)
+    tally.update_all([0], [0], [0.0])
     assert tally.figures()["kappa"] is None
 
 
 def test_probability_above_one_by_rounding_costs_nothing() -> None:
     tally = Tally(probabilistic=True)
-    tally.update(0, 0, 1.0 + 1e-9)
+    tally.update_all([0], [0], [1.0 + 1e-9])
     assert tally.figures()["log_loss"] == 0.0
 
 

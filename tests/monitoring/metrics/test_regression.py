@@ -32,18 +32,16 @@ def test_window_forgets_old_rows_without_leaving_rounding() -> None:
 @pytest.mark.parametrize("answer", [math.nan, math.inf, -math.inf, 1e200])
 def test_wild_answer_is_counted_and_blinds_nothing(answer: float) -> None:
     metrics = RegressionMetrics(window_rows=3)
-    assert metrics.update(0.0, answer, 0.0) == math.inf
-    assert metrics.relative(math.inf) == 1.0
+    assert metrics.update_all([0.0], [answer], [0.0]) == ([math.inf], [1.0])
     metrics.update(2.0, 0.0, 0.0)
     assert metrics.since_start() == {"examples": 2, "nonfinite": 1, "mae": 2.0, "rmse": 2.0}
 
 
 def test_relative_loss_is_clipped_at_three_times_the_mean_error() -> None:
     metrics = RegressionMetrics(window_rows=3)
-    assert metrics.relative(metrics.update(1.0, 1.0, 0.0)) == 0.0
-    for _ in range(3):
-        metrics.update(1.0, 0.0, 0.0)  # mean error .75
-    assert [metrics.relative(loss) for loss in (0.0, 0.75, 2.25, 100.0)] == [0.0, 1 / 3, 1.0, 1.0]
+    losses, relative = metrics.update_all([1.0] * 4 + [100.0], [1.0, 0.0, 0.0, 0.0, 0.0], [0.0] * 5)
+    assert losses == [0.0, 1.0, 1.0, 1.0, 100.0]
+    assert relative == [0.0, 1 / 1.5, 1 / 2.0, 1 / 2.25, 1.0]  # the mean errors are .5, 2/3, .75
 
 
 def test_save_load_continue() -> None:
