@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -9,8 +10,10 @@ from collections.abc import Sequence
 
 from daemon.cli import parse
 
-# Exit status of a mistake in settings or flags, as argparse has it: a supervisor must not try again.
-USAGE = 2
+# Exit statuses: what may pass by itself, and what to start again would only meet again (argparse has it for wrong flags).
+MAY_PASS, LASTS = 1, 2
+# Troubles of the system that come and go.
+_PASSING = {getattr(errno, name) for name in "ENOSPC EDQUOT EIO ESTALE ENOMEM EMFILE ENFILE EAGAIN ETIMEDOUT".split()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,19 +34,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Threads that wait for their next piece of work must sleep: spinning, they take the CPU from the server beside them, and
     # on a busy machine from one another (four times the CPU time for the same step). Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from daemon.errors import ConfigError, LearndError, ModelError
+    from daemon.errors import LearndError
     from streams.errors import StreamError
 
     try:
         return int(arguments.run(arguments))
-    except (ConfigError, ModelError) as error:  # to start again would not mend it
-        sys.stderr.write(f"learnd: {error}\n")
-        return USAGE
     except (LearndError, StreamError) as error:
         sys.stderr.write(f"learnd: {error}\n")
-        return 1
+        return LASTS if error.lasts and not _comes_and_goes(error.__cause__) else MAY_PASS
     except KeyboardInterrupt:
         return 130
+
+
+def _comes_and_goes(cause: BaseException | None) -> bool:
+    return isinstance(cause, OSError) and cause.errno in _PASSING
 
 
 if __name__ == "__main__":

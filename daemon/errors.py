@@ -16,9 +16,16 @@ LearndError
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class LearndError(Exception):
-    """Root of what learnd raises on purpose."""
+    """Root of what learnd raises on purpose.
+
+    `lasts` says that to start again would only meet it again, until a person has acted.
+    """
+
+    lasts: ClassVar[bool] = True
 
 
 class ConfigError(LearndError):
@@ -43,6 +50,8 @@ class LedgerError(StorageError):
 
 class LedgerFull(StorageError):  # noqa: N818 - a condition that passes, not a fault
     """The ledger cannot grow now; nothing was written. Free space, and learning resumes by itself."""
+
+    lasts = False
 
 
 class CheckpointError(StorageError):

@@ -1,4 +1,7 @@
-"""Keeps the trainer and the server running side by side; neither can stall the other."""
+"""Keeps the trainer and the server running side by side; neither can stall the other.
+
+A child that falls by what may pass is started again; one that to start again would not mend ends everything.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from collections.abc import Callable, Sequence
 
 logger = logging.getLogger(__name__)
 
-# A mistake in the settings: starting again would only repeat it.
-USAGE = 2
+# The exit status by which a child says that to start it again would only repeat its fall (daemon.__main__).
+LASTS = 2
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 30.0
 # A process that ran so long was healthy; its next fall is a new one.
 HEALTHY_S = 60.0
@@ -40,13 +43,13 @@ class Child:
         self._backoff_s = FIRST_BACKOFF_S
 
     def tend(self) -> int | None:
-        """Start it where it is due; its exit status where it fell by a mistake in the settings, which ends everything."""
+        """Start it where it is due; its exit status where it fell by what lasts, which ends everything."""
         if self._process is None:
             if self._clock() >= self._start_at:
                 self._process, self._started = self._start(), self._clock()
             return None
         status = self._process.poll()
-        if status is None or status == USAGE:
+        if status is None or status == LASTS:
             return status
         self._fell(status)
         return None
@@ -85,11 +88,11 @@ class Supervisor:
         self._stops += 1
 
     def run(self) -> int:
-        """Returns the exit status: 0 when asked to stop, else that of the child whose settings were wrong."""
-        status = None
-        while not self._stops and status is None:
-            statuses = [child.tend() for child in self._children]
-            status = next((s for s in statuses if s is not None), None)
+        """Returns the exit status: 0 when asked to stop, else that of the child which to start again would not mend."""
+        fallen: dict[str, int] = {}
+        while not self._stops and not fallen:
+            statuses = {child.name: child.tend() for child in self._children}
+            fallen = {name: status for name, status in statuses.items() if status is not None}
             self._sleep(TURN_S)
         for child in self._children:
             child.stop(now=False)
@@ -98,4 +101,7 @@ class Supervisor:
                 for child in self._children:
                     child.stop(now=True)
             self._sleep(TURN_S)
-        return status or 0
+        for name in fallen:
+            # Last of all, since what the others say as they leave comes between.
+            logger.error("%s cannot go on, and to start it again would not mend it; its last word above says why", name)
+        return max(fallen.values(), default=0)

@@ -1,25 +1,40 @@
 """What the streams package raises. The text of each says topic, partition, offset, and the remedy.
 
 StreamError
-├── SourceError        the source cannot be opened or read
-│   ├── GapError       records between the position and the first one still there are gone (retention)
-│   └── ReplacedError  the topic or file is not the one that the positions belong to
-├── DecodeError        one record cannot become an example; it goes to the dead letters and the stream goes on
-└── DeadLetterError    dead letters cannot be written, or their share passed the threshold
+├── SourceError            the source cannot be opened or read
+│   └── UnfitError         what is asked of the source cannot be had: a partition, or a file that is damaged
+│       ├── GapError       records between the position and the first one still there are gone (retention)
+│       └── ReplacedError  the topic or file is not the one that the positions belong to
+├── DecodeError            one record cannot become an example; it goes to the dead letters and the stream goes on
+└── DeadLetterError        dead letters cannot be written
+    └── ShareError         their share passed the threshold
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class StreamError(Exception):
-    """Root of what the streams package raises on purpose."""
+    """Root of what the streams package raises on purpose.
+
+    `lasts` says that to start again would only meet it again, until a person has acted.
+    """
+
+    lasts: ClassVar[bool] = False
 
 
 class SourceError(StreamError):
     """The source cannot be opened or read."""
 
 
-class GapError(SourceError):
+class UnfitError(SourceError):
+    """The source is there, but what is asked of it cannot be had."""
+
+    lasts = True
+
+
+class GapError(UnfitError):
     """Records that were to be read are gone."""
 
     def __init__(self, topic: str, partition: int, *, position: int, first: int) -> None:
@@ -31,7 +46,7 @@ class GapError(SourceError):
         )
 
 
-class ReplacedError(SourceError):
+class ReplacedError(UnfitError):
     """The topic or file is not the one that the positions belong to."""
 
 
@@ -48,4 +63,10 @@ class DecodeError(StreamError):
 
 
 class DeadLetterError(StreamError):
-    """Dead letters cannot be written, or their share passed the threshold."""
+    """Dead letters cannot be written."""
+
+
+class ShareError(DeadLetterError):
+    """The share of dead letters passed the threshold."""
+
+    lasts = True

@@ -11,7 +11,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from streams.buffers import Buffers
-from streams.errors import ReplacedError, SourceError
+from streams.errors import ReplacedError, SourceError, UnfitError
 from streams.kafka_client import KafkaCluster, KafkaSecurity, Topic
 from streams.kafka_commit import Committer
 from streams.kafka_reader import CONSUMER_OPTIONS, KafkaReader
@@ -154,13 +154,13 @@ class KafkaSource(Source):
     def _chosen(self, found: Topic, positions: Mapping[int, int]) -> Sequence[int]:
         missing = sorted(set(self._wanted or positions) - set(found.partitions))
         if missing:
-            raise SourceError(
+            raise UnfitError(
                 f"{self.topic}: there is no partition {missing[0]} (there are {len(found.partitions)}); correct "
                 "source.partitions or the topic"
             )
         foreign = sorted(set(positions) - set(self._wanted)) if self._wanted else []
         if foreign:
-            raise SourceError(
+            raise UnfitError(
                 f"{self.topic}: positions are saved for partition {foreign[0]}, which source.partitions does not name; name "
                 "it, or start a new folder"
             )

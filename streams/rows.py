@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from streams.errors import ReplacedError, SourceError
+from streams.errors import ReplacedError, SourceError, UnfitError
 
 _READ_SIZE = 1 << 20
 
@@ -143,8 +143,8 @@ class LineReader(RowReader):
         self._offset += 1
         return line.removeprefix(b"\xef\xbb\xbf") if self._offset == 1 else line
 
-    def _damaged(self, error: Exception) -> SourceError:
-        return SourceError(f"{self.path}: cannot be read on after line {self._offset} ({error}); restore the file")
+    def _damaged(self, error: Exception) -> UnfitError:
+        return UnfitError(f"{self.path}: cannot be read on after line {self._offset} ({error}); restore the file")
 
     def _check_same_file(self) -> None:
         """At the end of a followed file: still the file that was opened, and no shorter than what was read of it."""

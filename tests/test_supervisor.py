@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from daemon.supervisor import USAGE, Child, Supervisor
+from daemon.supervisor import LASTS, Child, Supervisor
 
 
 def test_a_mistake_in_the_settings_ends_everything_with_its_status() -> None:
     children = [Child(name=name, arguments=[name, "--no-such-flag"]) for name in ("train", "serve")]
-    assert Supervisor(children).run() == USAGE
+    assert Supervisor(children).run() == LASTS
 
 
 def test_a_child_that_falls_is_started_again_each_time_later(caplog: pytest.LogCaptureFixture) -> None:

@@ -34,7 +34,7 @@ class Ledger:
         self._folder, self._segment_bytes, self._epoch_check = folder, segment_bytes, epoch_check
         self._segment: Segment | None = None
         self._swap = threading.Lock()
-        self._lost = ""
+        self._lost, self._lost_by = "", OSError()
         self.position = 0
         """Number of the next entry."""
         self.head = GENESIS
@@ -80,6 +80,7 @@ class Ledger:
             os.fsync(file)
         except OSError as error:
             # The system reports lost pages once and then forgets them: a later fsync would only seem to succeed.
+            self._lost_by = error
             self._lost = f"{self._folder}: entries may be lost ({error}); {remedy(error)}, then start again"
             raise LedgerError(self._lost) from error
         finally:
@@ -112,7 +113,7 @@ class Ledger:
 
     def _require_durable(self) -> None:
         if self._lost:
-            raise LedgerError(self._lost)
+            raise LedgerError(self._lost) from self._lost_by
 
     def _recover(self, paths: list[Path]) -> None:
         self.position, self.head, end = read_header(paths[-1])

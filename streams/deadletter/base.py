@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 
-from streams.errors import DeadLetterError, DecodeError
+from streams.errors import DecodeError, ShareError
 from streams.record import Record
 
 logger = logging.getLogger(__name__)
@@ -64,8 +64,8 @@ class DeadLetters(ABC):
     def send(self, record: Record, error: DecodeError) -> None:
         """Hand over one record and the reason.
 
-        What cannot be written now waits for the next `send` or `flush`. Raises `DeadLetterError` when too much waits or the
-        share passes its bound.
+        What cannot be written now waits for the next `send` or `flush`. Raises `DeadLetterError` when too much waits,
+        `ShareError` when the share passes its bound.
         """
         self._write(Letter(record, error.stage, error.reason[:_MAX_REASON_CHARS]))
         self._note(dead=True)
@@ -78,7 +78,7 @@ class DeadLetters(ABC):
             )  # fmt: skip
         share = self._num_dead / len(self._recent)
         if len(self._recent) >= _SHARE_MINIMUM and share > self._max_share:
-            raise DeadLetterError(
+            raise ShareError(
                 f"{self._num_dead} of the last {len(self._recent)} records ({share:.0%}) could not become examples, more than "
                 f"the {self._max_share:.0%} allowed; the last is {record.topic}[{record.partition}] offset {record.offset} "
                 f"({error}). Correct the producer or the field names, or raise dead_letters.max_share"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import threading
 from collections import Counter
@@ -14,8 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
+from kafka import TopicPartition
 
+from tests.crash.topics import produce
 from tests.e2e.learnd import any_port, child_named, children, files, kept_in, kill, learnd, started, wait_until, write_rows
+from tests.kafka_broker import LEAKS_SOCKETS, Cluster
 
 TOPICS = {"ham": "the build is green please review the patch", "spam": "cheap pills free money click here"}
 NEW_TOPIC = {"news": "parliament votes on the budget today"}
@@ -152,6 +156,40 @@ def test_killed_children_come_back_and_a_stop_ends_in_a_checkpoint(tmp_path: Pat
     done = learnd("train", "--until-end", settings=settings(tmp_path, file, follow=False))
     assert done.returncode == 0, done.stderr
     assert "resuming at row 192;" in done.stderr
+
+
+def test_a_port_that_is_taken_ends_it_with_the_reason(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", rows(TOPICS, count=64))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = learnd("run", settings=[*settings(tmp_path, file), f"serving.port={port}"])
+    assert done.returncode == 2
+    assert f"learnd: 127.0.0.1:{port} is taken by another process; stop it, or choose another serving.port" in done.stderr
+    assert "serve cannot go on, and to start it again would not mend it" in done.stderr.splitlines()[-1]
+    assert "is started again" not in done.stderr
+
+
+@pytest.mark.kafka
+@LEAKS_SOCKETS
+def test_a_gap_that_may_not_be_skipped_ends_it_with_the_reason(kafka: Cluster, tmp_path: Path) -> None:
+    topic = kafka.new_topic(1)
+    chosen = [
+        "source.kind=kafka", f"source.topic={topic}", f"source.bootstrap_servers='{kafka.bootstrap_servers}'",
+        *kept_in(tmp_path / "data"), "model.encoder=none",
+    ]  # fmt: skip
+    lines = [json.dumps(row) for row in rows(TOPICS, count=40)]
+    produce(kafka, topic, lines[:20], partitions=1)
+    assert learnd("train", "--until-end", settings=chosen).returncode == 0
+    produce(kafka, topic, lines[20:], partitions=1)
+    with kafka.admin() as admin:
+        admin.delete_records({TopicPartition(topic, 0): 30})
+    done = learnd("run", settings=[*chosen, f"serving.port={any_port()}"])
+    assert done.returncode == 2
+    assert f"learnd: {topic}[0]: position 20 is gone, the first record still there is 30" in done.stderr
+    assert "train cannot go on" in done.stderr.splitlines()[-1]
+    assert "is started again" not in done.stderr
 
 
 def _answers(client: httpx.Client) -> bool:

@@ -22,7 +22,7 @@ def test_second_trainer_is_refused_by_folder_and_remedy(tmp_path: Path) -> None:
         first.wait_until_learned(64)
         with learnd("train", settings, log_file=tmp_path / "second.log") as second:
             second.process.wait(60)
-            assert second.process.returncode == 1
+            assert second.process.returncode == 2
             assert f"learnd: {folder}: is written by another process (pid {first.process.pid} on " in second.log
             assert "stop that one first, or name another folder" in second.log
         with file.open("a", encoding="utf-8") as more:
