@@ -13,7 +13,10 @@ from daemon.cli import parse
 # Exit statuses: what may pass by itself, and what to start again would only meet again (argparse has it for wrong flags).
 MAY_PASS, LASTS = 1, 2
 # Troubles of the system that come and go.
-_PASSING = {getattr(errno, name) for name in "ENOSPC EDQUOT EIO ESTALE ENOMEM EMFILE ENFILE EAGAIN ETIMEDOUT".split()}
+_PASSING = {
+    errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN,
+    errno.ETIMEDOUT,
+}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
