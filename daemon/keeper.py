@@ -18,7 +18,7 @@ from daemon.storage.checkpoints import Checkpoint, Checkpoints
 from daemon.storage.ledger import Ledger
 from daemon.storage.snapshot import SnapshotInfo
 from daemon.storage.snapshots import Snapshots
-from daemon.storage.tensors import host_copy
+from daemon.storage.tensors import all_finite, host_copy
 from streams.errors import DeadLetterError
 from streams.source import Source
 
@@ -150,13 +150,14 @@ class Keeper:
         fsynced first."""
         began, rows, model = self._clock(), pipeline.rows, pipeline.learner.model
         published_rows, self._published_rows = self._published_rows, rows
-        decision = pipeline.guard.decide(finite=model.is_finite())
+        weights = host_copy(model.weights())
+        decision = pipeline.guard.decide(finite=all_finite(weights))
         if not decision.publish:
             self._hold(decision, rows=rows)
             self._snapshot_cadence.done(began=began, ended=self._clock(), waited=self._beside.waited_s)
             return
         self._ledger.sync()
-        weights, companions = host_copy(model.weights()), dict(pipeline.learner.companions())
+        companions = dict(pipeline.learner.companions())
         manifest = self._manifest(pipeline)
         pipeline.arrivals.clear()
 

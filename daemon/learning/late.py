@@ -121,9 +121,6 @@ class Late(Model):
     def stats(self) -> dict[str, float]:
         return self._pool.stats()
 
-    def is_finite(self) -> bool:
-        return self._pool.is_finite()
-
     def state_dict(self) -> State:
         pending = list(self._pending)
         return {

@@ -85,9 +85,6 @@ class Mixer:
         """Spread more of the weight over the next rows: the concept has changed."""
         self._haste.begin()
 
-    def is_finite(self) -> bool:
-        return bool(np.isfinite(self._weight_ME).all() and np.isfinite(self._share_F).all())
-
     def state_dict(self) -> State:
         return {"mixers": self._weight_ME.copy(), "share": self._share_F.copy(), "haste": self._haste.state_dict()}
 

@@ -84,9 +84,6 @@ class RegressionMixer:
         """Spread more of the weight over the next rows: the concept has changed."""
         self._haste.begin()
 
-    def is_finite(self) -> bool:
-        return bool(np.isfinite(self._weight_ME).all() and np.isfinite(self._share_F).all())
-
     def state_dict(self) -> State:
         return {
             "mixers": self._weight_ME.copy(),

@@ -39,6 +39,15 @@ def host_copy(state: State) -> State:
     return _copy(state, ())
 
 
+def all_finite(state: State) -> bool:
+    """Whether every number in the arrays of `state` is finite.
+
+    >>> all_finite({"w": np.ones(2), "deep": {"n": np.array([1, 2])}}), all_finite({"w": np.array([1.0, np.inf])})
+    (True, False)
+    """
+    return all(bool(np.isfinite(array).all()) for array in _split(state)[0].values())
+
+
 def digest(state: State) -> str:
     """SHA-256 over dtype, shape and bytes of every array and over the JSON, in canonical order.
 

@@ -76,10 +76,6 @@ class Model(ABC):
         """What telemetry shows: loss, learning_rate, grad_norm, nonfinite_steps, replay_rows, slow_steps; what applies."""
 
     @abstractmethod
-    def is_finite(self) -> bool:
-        """Whether every weight that answers depend on is finite."""
-
-    @abstractmethod
     def state_dict(self) -> State:
         """All that is needed to go on, bit for bit. Top-level keys include, where they apply: "weights", "optimizer",
         "schedule", "replay", "generators"."""

@@ -162,10 +162,6 @@ class Linear(Model):
     def stats(self) -> dict[str, float]:
         return {"loss": float(self._progress_F[kernels.LOSS])}
 
-    def is_finite(self) -> bool:
-        weights = (self._dense.cells, self._sparse.cells, self._history_F, self._stats_NS)
-        return all(bool(np.isfinite(array).all()) for array in weights)
-
     def state_dict(self) -> State:
         return self._shared_state() | {
             "rows": self.num_rows,

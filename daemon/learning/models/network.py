@@ -94,7 +94,3 @@ class Network(ABC):
         with torch.no_grad():
             for name, tensor in self.module.state_dict().items():
                 (tensor[:num_outputs] if name in of_head else tensor).copy_(tensors[name])
-
-    def is_finite(self) -> bool:
-        """Whether every weight is; waits for the device once."""
-        return bool(torch.stack([torch.isfinite(parameter).all() for parameter in self.parameters().values()]).all())

@@ -36,7 +36,6 @@ class Weighing(Part, Protocol):
 
     @property
     def expert_weights(self) -> Floats: ...
-    def is_finite(self) -> bool: ...
     def hasten(self) -> None: ...
 
 
@@ -132,9 +131,6 @@ class Pool(Model):
         weights = zip(self.expert_names, self._weighing.expert_weights.tolist(), strict=True)
         return {"loss": self._loss} | {f"expert_weight_{name}": weight for name, weight in weights}
 
-    def is_finite(self) -> bool:
-        return self._weighing.is_finite() and all(_all_finite(expert.weights()) for expert in self._experts)
-
     def state_dict(self) -> State:
         own = {"rows": self.num_rows, "loss": self._loss, "errors": self.errors_E.copy()}
         return own | self._parts(_state_of)
@@ -182,12 +178,3 @@ class Pool(Model):
 
 def _state_of(part: Part) -> State:
     return part.state_dict()
-
-
-def _all_finite(state: State) -> bool:
-    """Whether every number in a state's arrays is finite."""
-    return all(
-        _all_finite(value) if isinstance(value, dict) else bool(np.isfinite(value).all())
-        for value in state.values()
-        if isinstance(value, dict | np.ndarray)
-    )

@@ -137,9 +137,6 @@ class Transformer(Model):
             "slow_steps": self._steps,
         }
 
-    def is_finite(self) -> bool:
-        return self._network.is_finite()
-
     def state_dict(self) -> State:
         return {
             "weights": self._network.state_dict(num_outputs=self._network.head.out_features),
