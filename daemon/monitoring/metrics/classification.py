@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from operator import eq
-from typing import Final
+from operator import ne
+from typing import Final, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from daemon.monitoring.metrics.base import Figures, Metrics
 from daemon.monitoring.metrics.tally import Tally
 from daemon.monitoring.metrics.worst import WorstStretch
-from daemon.monitoring.saved import take, take_list
+from daemon.monitoring.saved import take
 from daemon.state import State
 
 WORST_ROWS: Final = 500
+COUNTED_ROWS: Final = 512
+
+Columns: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 
 class ClassificationMetrics(Metrics):
@@ -30,51 +33,73 @@ class ClassificationMetrics(Metrics):
 
     def __init__(self, *, window_rows: int, probabilistic: bool) -> None:
         self._tally = Tally(probabilistic=probabilistic)
-        self._window: deque[tuple[int, int, float]] = deque(maxlen=window_rows)
         self._worst = WorstStretch(num_rows=WORST_ROWS)
+        self._window_rows = window_rows
+        self._window = _columns([], [], [])
+        # Rows that no figure was asked for yet: many are counted for the price of one.
+        self._new: tuple[list[int], list[int], list[float]] = ([], [], [])
 
     @property
     def num_examples(self) -> int:  # type: ignore[override]  # read-only here, kept by the tally
-        return self._tally.num_examples
+        return self._tally.num_examples + len(self._new[0])
 
     def update_all(
         self, targets: Sequence[float], answers: Sequence[float], probabilities: Sequence[float]
     ) -> tuple[list[float], list[float]]:
         target_B, answer_B = list(map(int, targets)), list(map(int, answers))
-        self._tally.update_all(target_B, answer_B, probabilities)
-        self._window.extend(zip(target_B, answer_B, probabilities, strict=True))
-        hits = list(map(eq, target_B, answer_B))
-        self._worst.update_all(hits)
-        losses = [0.0 if hit else 1.0 for hit in hits]
+        self._new[0].extend(target_B)
+        self._new[1].extend(answer_B)
+        self._new[2].extend(probabilities)
+        if len(self._new[0]) >= COUNTED_ROWS:
+            self._count()
+        losses = list(map(float, map(ne, target_B, answer_B)))
         return losses, losses
+
+    def _count(self) -> None:
+        """Bring the figures up to the last row."""
+        if not self._new[0]:
+            return
+        new, self._new = _columns(*self._new), ([], [], [])
+        self._tally.update_all(*new)
+        self._worst.update_all(new[0] == new[1])
+        self._window = tuple(  # type: ignore[assignment]  # three as before
+            np.concatenate([kept, column])[-self._window_rows :] for kept, column in zip(self._window, new, strict=True)
+        )
 
     def since_start(self) -> Figures:
         """examples, errors, accuracy, macro_f1, kappa, log_loss, worst_500."""
+        self._count()
         return {**self._tally.figures(), "worst_500": self._worst.accuracy}
 
     def window(self) -> Figures:
+        self._count()
         # Counted anew from the rows, so that adding and taking away can leave no rounding behind.
         recent = Tally(probabilistic=self._tally.probabilistic)
-        if self._window:
-            recent.update_all(*zip(*self._window, strict=True))
+        recent.update_all(*self._window)
         return recent.figures()
 
     def target_counts(self) -> list[int]:
+        self._count()
         return self._tally.target_counts()
 
     def state_dict(self) -> State:
-        targets, answers, probabilities = zip(*self._window, strict=True) if self._window else ((), (), ())
+        self._count()
+        targets, answers, probabilities = self._window
         return {
             "tally": self._tally.state_dict(),
             "worst": self._worst.state_dict(),
-            "window_targets": np.array(targets, dtype=np.int64),
-            "window_answers": np.array(answers, dtype=np.int64),
-            "window_probabilities": np.array(probabilities, dtype=np.float64),
+            "window_targets": targets,
+            "window_answers": answers,
+            "window_probabilities": probabilities,
         }
 
     def load_state_dict(self, state: State) -> None:
         owner = "classification metrics"
         self._tally.load_state_dict(take(state, "tally", owner=owner))
         self._worst.load_state_dict(take(state, "worst", owner=owner))
-        columns = [take_list(state, f"window_{name}", owner=owner) for name in ("targets", "answers", "probabilities")]
-        self._window = deque(zip(*columns, strict=True), maxlen=self._window.maxlen)
+        window = [take(state, f"window_{name}", owner=owner) for name in ("targets", "answers", "probabilities")]
+        self._window, self._new = _columns(*window), ([], [], [])
+
+
+def _columns(targets: ArrayLike, answers: ArrayLike, probabilities: ArrayLike) -> Columns:
+    return np.array(targets, np.int64), np.array(answers, np.int64), np.array(probabilities, np.float64)

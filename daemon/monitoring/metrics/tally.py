@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from daemon.monitoring.metrics.base import Figures
-from daemon.monitoring.saved import take, take_list
+from daemon.monitoring.saved import take
 from daemon.state import State
 
 NO_ANSWER: Final = -1
@@ -30,7 +30,7 @@ class Tally:
     labels, not with its square.
 
     >>> tally = Tally(probabilistic=True)
-    >>> tally.update_all([0, 0, 1, 1], [0, 1, 1, 1], [0.5, 0.25, 1.0, 0.5])
+    >>> tally.update_all(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), np.array([0.5, 0.25, 1.0, 0.5]))
     >>> {name: round(value, 4) for name, value in tally.figures().items()}
     {'examples': 4, 'errors': 1, 'accuracy': 0.75, 'macro_f1': 0.7333, 'kappa': 0.5, 'log_loss': 0.6931}
 
@@ -43,32 +43,32 @@ class Tally:
         self.num_examples = 0
         self.num_hits = 0
         self._loss = 0.0
-        self._targets_C: list[int] = []
-        self._answers_C: list[int] = []
-        self._hits_C: list[int] = []
+        self._targets_C, self._answers_C, self._hits_C = (np.zeros(0, np.int64) for _ in range(3))
 
-    def update_all(self, targets: Sequence[int], answers: Sequence[int], probabilities: Sequence[float]) -> None:
-        """Count rows in their order; class indices start at 0, an answer may be `NO_ANSWER` and a target `UNKNOWN`."""
-        largest = max(*targets, *answers)
-        if largest >= len(self._targets_C):
-            self._grow(largest + 1)
-        for target, answer in zip(targets, answers, strict=True):
-            if target != UNKNOWN:
-                self._targets_C[target] += 1
-            if answer != NO_ANSWER:
-                self._answers_C[answer] += 1
-            if target == answer:
-                self._hits_C[target] += 1
-                self.num_hits += 1
-        self.num_examples += len(targets)
+    def update_all(self, target_B: NDArray[np.int64], answer_B: NDArray[np.int64], p_B: NDArray[np.float64]) -> None:
+        """Count rows; class indices start at 0, an answer may be `NO_ANSWER` and a target `UNKNOWN`."""
+        hit_B = target_B == answer_B
+        self.num_examples += len(target_B)
+        self.num_hits += int(hit_B.sum())
+        self._grow(int(max(target_B.max(initial=-1), answer_B.max(initial=-1))) + 1)
+        for counts_C, class_B in (
+            (self._targets_C, target_B[target_B != UNKNOWN]),
+            (self._answers_C, answer_B[answer_B != NO_ANSWER]),
+            (self._hits_C, target_B[hit_B]),
+        ):
+            counts_C += np.bincount(class_B, minlength=len(counts_C))
         if self.probabilistic:
-            for probability in probabilities:
+            # One after the other, so that the sum is the same however rows come together.
+            for p in p_B.tolist():
                 # Written so that NaN counts as the floor, and rounding above 1 as 1.
-                self._loss += -math.log(min(probability, 1.0)) if probability > P_FLOOR else MAX_LOG_LOSS
+                self._loss += -math.log(min(p, 1.0)) if p > P_FLOOR else MAX_LOG_LOSS
 
     def _grow(self, num_classes: int) -> None:
-        for counts in (self._targets_C, self._answers_C, self._hits_C):
-            counts.extend([0] * (num_classes - len(counts)))
+        missing = num_classes - len(self._targets_C)
+        if missing > 0:
+            self._targets_C, self._answers_C, self._hits_C = (
+                np.pad(counts_C, (0, missing)) for counts_C in (self._targets_C, self._answers_C, self._hits_C)
+            )
 
     def figures(self) -> Figures:
         """examples, errors, accuracy, macro_f1, kappa, log_loss."""
@@ -84,12 +84,14 @@ class Tally:
 
     def target_counts(self) -> list[int]:
         """Rows by class index."""
-        return list(self._targets_C)
+        return self._targets_C.tolist()
 
     def _macro_f1(self) -> float | None:
         scores = [
             2 * hits / (targets + answers)
-            for targets, answers, hits in zip(self._targets_C, self._answers_C, self._hits_C, strict=True)
+            for targets, answers, hits in zip(
+                self._targets_C.tolist(), self._answers_C.tolist(), self._hits_C.tolist(), strict=True
+            )
             if targets + answers
         ]
         return math.fsum(scores) / len(scores) if scores else None
@@ -97,7 +99,7 @@ class Tally:
     def _kappa(self) -> float | None:
         n = self.num_examples
         # n² times the agreement by chance, in exact integers.
-        chance = sum(t * a for t, a in zip(self._targets_C, self._answers_C, strict=True))
+        chance = sum(t * a for t, a in zip(self._targets_C.tolist(), self._answers_C.tolist(), strict=True))
         if chance == n * n:
             return None
         return (n * self.num_hits - chance) / (n * n - chance)
@@ -107,15 +109,15 @@ class Tally:
             "examples": self.num_examples,
             "hits": self.num_hits,
             "loss": self._loss,
-            "targets_C": np.array(self._targets_C, dtype=np.int64),
-            "answers_C": np.array(self._answers_C, dtype=np.int64),
-            "hits_C": np.array(self._hits_C, dtype=np.int64),
+            "targets_C": self._targets_C.copy(),
+            "answers_C": self._answers_C.copy(),
+            "hits_C": self._hits_C.copy(),
         }
 
     def load_state_dict(self, state: State) -> None:
         self.num_examples = take(state, "examples", owner="tally")
         self.num_hits = take(state, "hits", owner="tally")
         self._loss = take(state, "loss", owner="tally")
-        self._targets_C = take_list(state, "targets_C", owner="tally")
-        self._answers_C = take_list(state, "answers_C", owner="tally")
-        self._hits_C = take_list(state, "hits_C", owner="tally")
+        self._targets_C = np.array(take(state, "targets_C", owner="tally"), np.int64)
+        self._answers_C = np.array(take(state, "answers_C", owner="tally"), np.int64)
+        self._hits_C = np.array(take(state, "hits_C", owner="tally"), np.int64)

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from river import metrics as river_metrics
 
 from daemon.errors import StateError
@@ -13,6 +14,11 @@ from daemon.monitoring.metrics.tally import NO_ANSWER, UNKNOWN, Tally
 from daemon.monitoring.metrics.worst import WorstStretch
 
 Row = tuple[int, int, float]
+
+
+def columns(*rows: Row) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    targets, answers, probabilities = zip(*rows, strict=True)
+    return np.array(targets), np.array(answers), np.array(probabilities)
 
 
 def random_rows(num_rows: int, *, num_classes: int = 4, seed: int = 0) -> list[Row]:
@@ -27,7 +33,7 @@ def test_figures_equal_rivers() -> None:
     accuracy, macro_f1 = river_metrics.Accuracy(), river_metrics.MacroF1()
     kappa, log_loss = river_metrics.CohenKappa(), river_metrics.LogLoss()
     for target, answer, p in random_rows(500):
-        tally.update_all([target], [answer], [p])
+        tally.update_all(*columns((target, answer, p)))
         accuracy.update(target, answer)
         macro_f1.update(target, answer)
         kappa.update(target, answer)
@@ -44,23 +50,22 @@ def test_kappa_of_the_textbook_table() -> None:
     # Two raters, 20 both yes, 5 and 10 apart, 15 both no: kappa is .4.
     tally = Tally(probabilistic=False)
     for target, answer, times in [(0, 0, 20), (0, 1, 5), (1, 0, 10), (1, 1, 15)]:
-        for _ in range(times):
-            tally.update_all([target], [answer], [0.0])
+        tally.update_all(*columns(*[(target, answer, 0.0)] * times))
     assert tally.figures()["kappa"] == pytest.approx(0.4, abs=1e-15)
 
 
 def test_macro_f1_leaves_out_classes_that_never_came() -> None:
     tally = Tally(probabilistic=False)
-    tally.update_all([0], [0], [0.0])
-    tally.update_all([5], [5], [0.0])
+    tally.update_all(*columns((0, 0, 0.0)))
+    tally.update_all(*columns((5, 5, 0.0)))
     assert tally.figures()["macro_f1"] == 1.0
 
 
 def test_no_answer_and_unknown_target_are_errors_of_no_class() -> None:
     tally = Tally(probabilistic=True)
-    tally.update_all([0], [NO_ANSWER], [0.0])
-    tally.update_all([UNKNOWN], [0], [0.0])
-    tally.update_all([UNKNOWN], [NO_ANSWER], [math.nan])
+    tally.update_all(*columns((0, NO_ANSWER, 0.0)))
+    tally.update_all(*columns((UNKNOWN, 0, 0.0)))
+    tally.update_all(*columns((UNKNOWN, NO_ANSWER, math.nan)))
     figures = tally.figures()
     assert (figures["examples"], figures["errors"], figures["macro_f1"]) == (3, 3, 0.0)
     assert figures["log_loss"] == pytest.approx(-math.log(1e-15))
@@ -81,13 +86,13 @@ def test_what_cannot_be_had_yet_is_none() -> None:
 
 def test_kappa_is_none_where_chance_always_agrees() -> None:
     tally = Tally(probabilistic=False)
-    tally.update_all([0], [0], [0.0])
+    tally.update_all(*columns((0, 0, 0.0)))
     assert tally.figures()["kappa"] is None
 
 
 def test_probability_above_one_by_rounding_costs_nothing() -> None:
     tally = Tally(probabilistic=True)
-    tally.update_all([0], [0], [1.0 + 1e-9])
+    tally.update_all(*columns((0, 0, 1.0 + 1e-9)))
     assert tally.figures()["log_loss"] == 0.0
 
 
@@ -125,6 +130,18 @@ def test_state_goes_through_json_and_arrays_and_continues_identically() -> None:
     assert first.since_start() == second.since_start()
     assert first.window() == second.window()
     assert canonical(first.state_dict()) == canonical(second.state_dict())
+
+
+def test_no_cut_of_the_rows_changes_a_figure() -> None:
+    rows = random_rows(1_500, seed=6)
+    one_by_one = ClassificationMetrics(window_rows=64, probabilistic=True)
+    in_pieces = ClassificationMetrics(window_rows=64, probabilistic=True)
+    losses = [one_by_one.update(*row) for row in rows]
+    assert in_pieces.update_all(*(column.tolist() for column in columns(*rows[:1_000])))[0] == losses[:1_000]
+    assert in_pieces.since_start()["examples"] == 1_000
+    in_pieces.update_all(*(column.tolist() for column in columns(*rows[1_000:])))
+    assert one_by_one.since_start() == in_pieces.since_start()
+    assert canonical(one_by_one.state_dict()) == canonical(in_pieces.state_dict())
 
 
 def test_missing_part_of_a_state_is_named() -> None:
