@@ -25,6 +25,9 @@ REMEMBERED: Final = 3
 SHARE_RATE: Final = 0.5
 SHARE: Final = 0.01
 FLOOR: Final = 1e-4
+# With less weight than this it is asked on every fourth row only.
+AWAKE: Final = 0.05
+ASLEEP_ROWS: Final = 4
 
 
 class Anchor:
@@ -36,7 +39,8 @@ class Anchor:
 
     At the alarm the experts have learned some tens of the new rows, which changes them little, but the mixer has already
     turned to those that follow fastest. So the anchor mixes them as the pool did a few hundred rows before. It reads the
-    pool's own extractors, costs nothing while there was no alarm, and goes 2,000 learned rows after the last one.
+    pool's own extractors, costs nothing while there was no alarm and little while it is of no use, and goes 2,000 learned rows
+    after the last alarm.
 
     Fixed share between two: Herbster and Warmuth 1998.
     """
@@ -57,6 +61,11 @@ class Anchor:
     def holds(self) -> bool:
         """Whether there is one now."""
         return self._mixer is not None
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it is asked for the current row."""
+        return self.holds and (self._weight >= AWAKE or self._num_rows % ASLEEP_ROWS == 0)
 
     def drop(self, *, experts: Sequence[Expert], mixer: Mixer, num_classes: int) -> None:
         """An alarm: keep what the pool was before. An anchor that holds already was dropped before this trouble: it stays."""
@@ -80,7 +89,7 @@ class Anchor:
 
     def say(self, num_classes: int) -> Floats:
         """(1, C + 1) what it gives to the current row; labels that came since share what it gives to a new one."""
-        assert self._mixer is not None, "ask `holds` first"
+        assert self._mixer is not None, "ask `speaks` first"
         p_K = self._mixer.mix(np.stack([expert.predict() for expert in self._experts]))
         said_1K = np.full((1, num_classes + 1), p_K[-1] / (num_classes + 1 - self._num_classes))
         said_1K[0, : self._num_classes] = p_K[:-1]
@@ -108,14 +117,13 @@ class Anchor:
 
     def state_dict(self) -> State:
         return self.weights() | {
-            "rows": self._num_rows,
             "rows_left": self._rows_left,
             "earlier": {str(place): copy.deepcopy(weights) for place, weights in enumerate(self._earlier)},
         }
 
     def load_state_dict(self, state: State, mixer: Mixer) -> None:
         self.load_weights(state, mixer)
-        self._num_rows, self._rows_left = int(state["rows"]), int(state["rows_left"])
+        self._rows_left = int(state["rows_left"])
         earlier = (state["earlier"][str(place)] for place in range(len(state["earlier"])))
         self._earlier = deque(earlier, maxlen=REMEMBERED)
 
@@ -125,9 +133,10 @@ class Anchor:
 
     def weights(self) -> State:
         if self._mixer is None:
-            return {"holds": False}
+            return {"holds": False, "rows": self._num_rows}
         return {
             "holds": True,
+            "rows": self._num_rows,
             "num_classes": self._num_classes,
             "weight": self._weight,
             "mixer": self._mixer.weights(),
@@ -136,6 +145,7 @@ class Anchor:
 
     def load_weights(self, state: State, mixer: Mixer) -> None:
         """`mixer` is one like that of the pool."""
+        self._num_rows = int(state["rows"])
         self._experts, self._mixer, self._said = (), None, None
         if state["holds"]:
             self._take(state["experts"], state["mixer"], mixer)

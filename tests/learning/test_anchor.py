@@ -73,8 +73,9 @@ def test_a_true_change_is_followed_none_the_less() -> None:
 
 
 def test_before_an_alarm_and_where_it_is_off_nothing_is_kept() -> None:
-    assert text_mixture().weights()["anchor"] == {"holds": False}
-    assert burst(anchor=False)[0].weights()["anchor"] == {"holds": False}
+    assert text_mixture().weights()["anchor"] == {"holds": False, "rows": 0}
+    rows_in_all = NUM_BEFORE + NUM_UNNOTICED + NUM_WRONG + NUM_AFTER
+    assert burst(anchor=False)[0].weights()["anchor"] == {"holds": False, "rows": rows_in_all}
 
 
 def test_it_goes_after_its_rows_and_rows_without_weight_do_not_count() -> None:

@@ -97,12 +97,12 @@ class Mixture(Pool):
             self._anchor.begin(batch)
 
     def say(self, row: int) -> Floats:
-        """(E, K), and one row more while an anchor holds: what it gives."""
+        """(E, K), and one row more where an anchor speaks: what it gives."""
         self._encode(row)
         p_EK = np.empty((len(self._experts), self.num_classes + 1))
         for e, expert in enumerate(self._experts):
             p_EK[e] = expert.predict()
-        if self._anchor is not None and self._anchor.holds:
+        if self._anchor is not None and self._anchor.speaks:
             return np.concatenate([p_EK, self._anchor.say(self.num_classes)])
         return p_EK
 
