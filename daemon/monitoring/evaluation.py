@@ -120,8 +120,8 @@ class Evaluation:
         """Score a micro-batch row by row, in order; the alarms that it raised. `slices`: each row's groups, name -> value."""
         num_rows = len(scored.target_B)
         read = answers if self._task == "classification" else values
-        targets, answered, probabilities = read(scored.target_B, scored.output)
-        self._on_their_way.extend(zip(targets, (scored.weight_B > 0).tolist(), strict=True))
+        target_B, answer_B, p_B = read(scored.target_B, scored.output)
+        self._on_their_way.extend(zip(target_B.tolist(), (scored.weight_B > 0).tolist(), strict=True))
         # Rows before any label had arrived come first; each one scored brings the label that is due with it.
         first = min(self._label_delay - self._num_unscored, num_rows)
         self._num_unscored += first
@@ -130,16 +130,18 @@ class Evaluation:
         if first == num_rows:
             return []
         arrivals = [self._on_their_way.popleft() for _ in range(num_rows - first)]
-        expert_answers = None if scored.best_expert_B is None else scored.best_expert_B[first:].tolist()
+        expert_answer_B = None if scored.best_expert_B is None else scored.best_expert_B[first:]
         start = self.rows
-        self.loss_B[first:], errors = self._metrics.update_all(targets[first:], answered[first:], probabilities[first:])
-        losses_RB[:, first:] = self._rivals.score(targets[first:], arrivals, expert_answers)
-        if slices is not None:
+        self.loss_B[first:], error_B = self._metrics.update_all(target_B[first:], answer_B[first:], p_B[first:])
+        losses_RB[:, first:] = self._rivals.score(target_B[first:], arrivals, expert_answer_B)
+        if slices is not None and any(slices):
             for row in range(first, num_rows):
-                self._slices.update(slices[row], targets[row], answered[row], probabilities[row])
+                self._slices.update(slices[row], float(target_B[row]), float(answer_B[row]), float(p_B[row]))
         if self._scores is not None:
             self._scores.extend(scored.target_B[first:], scored.output[first:])
-        alarms = list(self._detect(errors, None if scored.inputs_BD is None else scored.inputs_BD[first:], start=start))
+        alarms = list(
+            self._detect(error_B.tolist(), None if scored.inputs_BD is None else scored.inputs_BD[first:], start=start)
+        )
         self._alarms.extend(alarms)
         return alarms
 

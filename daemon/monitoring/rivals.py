@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import numpy as np
+
 from daemon.monitoring.baselines import Baseline, classification_baselines, regression_baselines
-from daemon.monitoring.metrics.base import Figures, Metrics
+from daemon.monitoring.metrics.base import Figures, Floats, Metrics
 from daemon.monitoring.saved import same_names, take
 from daemon.state import State
 
@@ -31,16 +33,16 @@ class Rivals:
 
     def score(
         self,
-        targets: Sequence[float],
+        target_B: Floats,
         arrivals: Sequence[tuple[float, bool]],
-        expert_answers: Sequence[float] | None,
-    ) -> list[list[float]]:
+        expert_answer_B: Floats | None,
+    ) -> Floats:
         """Score rows in their order, and after each have the baselines learn the label that arrives with it: a target, and
-        whether it is to be learned. The losses of the rows, one list a baseline."""
+        whether it is to be learned. The losses (R, B) of the R baselines."""
         if self._expert is not None:
-            assert expert_answers is not None, "a pool of experts tells what its best one answered"
-            self._expert.update_all(targets, expert_answers, [0.0] * len(targets))
-        return [_score(baseline, metrics, targets, arrivals) for baseline, metrics in self._baselines.values()]
+            assert expert_answer_B is not None, "a pool of experts tells what its best one answered"
+            self._expert.update_all(target_B, expert_answer_B, np.zeros(len(target_B)))
+        return np.array([_score(baseline, metrics, target_B, arrivals) for baseline, metrics in self._baselines.values()])
 
     def since_start(self) -> dict[str, Figures]:
         """Each rival's figures over all rows."""
@@ -69,13 +71,11 @@ class Rivals:
             baseline.load_state_dict(take(state[name], "baseline", owner="baseline"))
 
 
-def _score(
-    baseline: Baseline, metrics: Metrics, targets: Sequence[float], arrivals: Sequence[tuple[float, bool]]
-) -> list[float]:
+def _score(baseline: Baseline, metrics: Metrics, target_B: Floats, arrivals: Sequence[tuple[float, bool]]) -> Floats:
     answers, probabilities = [], []
-    for target, (arrived, is_learned) in zip(targets, arrivals, strict=True):
+    for target, (arrived, is_learned) in zip(target_B.tolist(), arrivals, strict=True):
         answers.append(baseline.predict())
         probabilities.append(baseline.probability(int(target)) if baseline.has_probabilities else 0.0)
         if is_learned:
             baseline.learn(arrived)
-    return metrics.update_all(targets, answers, probabilities)[0]
+    return metrics.update_all(target_B, np.array(answers, np.float64), np.array(probabilities))[0]

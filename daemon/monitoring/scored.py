@@ -36,7 +36,7 @@ class ScoredRows(Protocol):
     def inputs_BD(self) -> NDArray[np.float32] | None: ...  # noqa: N802 - a shape suffix
 
 
-Columns: TypeAlias = tuple[list[float], list[float], list[float]]
+Columns: TypeAlias = tuple[Floats, Floats, Floats]
 
 
 def answers(target_B: Floats, output_BC: Floats) -> Columns:
@@ -52,9 +52,9 @@ def answers(target_B: Floats, output_BC: Floats) -> Columns:
         target_index_B = np.where(known_B, target_B, 0).astype(np.intp)
         p_B = np.where(known_B, output_BC[np.arange(num_rows), target_index_B], 0.0)
     numbered_B = np.where(np.isnan(target_B), UNKNOWN, target_B)
-    return numbered_B.tolist(), answer_B.tolist(), p_B.tolist()
+    return numbered_B, answer_B.astype(np.float64), p_B
 
 
 def values(target_B: Floats, output_B: Floats) -> Columns:
     """Targets, answers, and 0 for each, of the rows of a regressor."""
-    return target_B.tolist(), output_B.tolist(), [0.0] * len(target_B)
+    return target_B, output_B, np.zeros(len(target_B))

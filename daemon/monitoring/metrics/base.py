@@ -6,36 +6,37 @@ A figure that does not apply, or that cannot be had yet, is None.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from daemon.state import State
 
+Floats = NDArray[np.float64]
 Figures: TypeAlias = dict[str, float | None]
 
 
 class Metrics(ABC):
     """Scores of one predictor since the start of the stream and over its last rows.
 
-    Python's own integers and floats, row by row: the figures depend on the rows alone, never on how micro-batches were cut.
+    The figures depend on the rows alone, never on how micro-batches were cut.
     """
 
     num_examples: int
     """Rows scored since the start."""
 
     @abstractmethod
-    def update_all(
-        self, targets: Sequence[float], answers: Sequence[float], probabilities: Sequence[float]
-    ) -> tuple[list[float], list[float]]:
-        """Score rows in their order: the loss of each, 0 or 1 (classification) or the absolute error (regression), and the
-        same brought to [0, 1], for drift detectors.
+    def update_all(self, target_B: Floats, answer_B: Floats, p_B: Floats) -> tuple[Floats, Floats]:
+        """Score rows in their order: the loss (B,) of each, 0 or 1 (classification) or the absolute error (regression), and
+        the same brought to [0, 1], for drift detectors.
 
-        `probabilities` are what the predictor gave to the targets; read only where it has probabilities.
+        `p_B` is what the predictor gave to the targets; read only where it has probabilities.
         """
 
     def update(self, target: float, answer: float, probability: float) -> float:
         """Score one row and return its loss."""
-        return self.update_all((target,), (answer,), (probability,))[0][0]
+        return float(self.update_all(np.array([target]), np.array([answer]), np.array([probability]))[0][0])
 
     @abstractmethod
     def since_start(self) -> Figures:

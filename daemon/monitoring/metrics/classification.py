@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import ne
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from daemon.monitoring.metrics.base import Figures, Metrics
+from daemon.monitoring.metrics.base import Figures, Floats, Metrics
 from daemon.monitoring.metrics.tally import Tally
 from daemon.monitoring.metrics.worst import WorstStretch
 from daemon.monitoring.saved import take
@@ -17,8 +14,6 @@ from daemon.state import State
 
 WORST_ROWS: Final = 500
 COUNTED_ROWS: Final = 512
-
-Columns: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 
 class ClassificationMetrics(Metrics):
@@ -35,36 +30,30 @@ class ClassificationMetrics(Metrics):
         self._tally = Tally(probabilistic=probabilistic)
         self._worst = WorstStretch(num_rows=WORST_ROWS)
         self._window_rows = window_rows
-        self._window = _columns([], [], [])
+        self._window_3N = np.zeros((3, 0))
         # Rows that no figure was asked for yet: many are counted for the price of one.
-        self._new: tuple[list[int], list[int], list[float]] = ([], [], [])
+        self._new: list[Floats] = []
+        self._num_new = 0
 
     @property
     def num_examples(self) -> int:  # type: ignore[override]  # read-only here, kept by the tally
-        return self._tally.num_examples + len(self._new[0])
+        return self._tally.num_examples + self._num_new
 
-    def update_all(
-        self, targets: Sequence[float], answers: Sequence[float], probabilities: Sequence[float]
-    ) -> tuple[list[float], list[float]]:
-        target_B, answer_B = list(map(int, targets)), list(map(int, answers))
-        self._new[0].extend(target_B)
-        self._new[1].extend(answer_B)
-        self._new[2].extend(probabilities)
-        if len(self._new[0]) >= COUNTED_ROWS:
+    def update_all(self, target_B: Floats, answer_B: Floats, p_B: Floats) -> tuple[Floats, Floats]:
+        self._new.append(np.array([target_B, answer_B, p_B]))
+        self._num_new += len(target_B)
+        if self._num_new >= COUNTED_ROWS:
             self._count()
-        losses = list(map(float, map(ne, target_B, answer_B)))
-        return losses, losses
+        loss_B = (target_B != answer_B).astype(np.float64)
+        return loss_B, loss_B
 
     def _count(self) -> None:
         """Bring the figures up to the last row."""
-        if not self._new[0]:
-            return
-        new, self._new = _columns(*self._new), ([], [], [])
-        self._tally.update_all(*new)
-        self._worst.update_all(new[0] == new[1])
-        self._window = tuple(  # type: ignore[assignment]  # three as before
-            np.concatenate([kept, column])[-self._window_rows :] for kept, column in zip(self._window, new, strict=True)
-        )
+        if self._new:
+            new_3N, self._new, self._num_new = np.concatenate(self._new, axis=1), [], 0
+            self._tally.update_all(*new_3N)
+            self._worst.update_all(new_3N[0] == new_3N[1])
+            self._window_3N = np.concatenate([self._window_3N, new_3N], axis=1)[:, -self._window_rows :]
 
     def since_start(self) -> Figures:
         """examples, errors, accuracy, macro_f1, kappa, log_loss, worst_500."""
@@ -75,7 +64,7 @@ class ClassificationMetrics(Metrics):
         self._count()
         # Counted anew from the rows, so that adding and taking away can leave no rounding behind.
         recent = Tally(probabilistic=self._tally.probabilistic)
-        recent.update_all(*self._window)
+        recent.update_all(*self._window_3N)
         return recent.figures()
 
     def target_counts(self) -> list[int]:
@@ -84,13 +73,13 @@ class ClassificationMetrics(Metrics):
 
     def state_dict(self) -> State:
         self._count()
-        targets, answers, probabilities = self._window
+        target_N, answer_N, p_N = self._window_3N
         return {
             "tally": self._tally.state_dict(),
             "worst": self._worst.state_dict(),
-            "window_targets": targets,
-            "window_answers": answers,
-            "window_probabilities": probabilities,
+            "window_targets": target_N.astype(np.int64),
+            "window_answers": answer_N.astype(np.int64),
+            "window_probabilities": p_N.copy(),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -98,8 +87,4 @@ class ClassificationMetrics(Metrics):
         self._tally.load_state_dict(take(state, "tally", owner=owner))
         self._worst.load_state_dict(take(state, "worst", owner=owner))
         window = [take(state, f"window_{name}", owner=owner) for name in ("targets", "answers", "probabilities")]
-        self._window, self._new = _columns(*window), ([], [], [])
-
-
-def _columns(targets: ArrayLike, answers: ArrayLike, probabilities: ArrayLike) -> Columns:
-    return np.array(targets, np.int64), np.array(answers, np.int64), np.array(probabilities, np.float64)
+        self._window_3N, self._new, self._num_new = np.array(window, np.float64), [], 0

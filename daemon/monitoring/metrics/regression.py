@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from daemon.monitoring.metrics.base import Figures, Metrics
+from daemon.monitoring.metrics.base import Figures, Floats, Metrics
 from daemon.monitoring.saved import take, take_list
 from daemon.state import State
 
@@ -39,14 +38,12 @@ class RegressionMetrics(Metrics):
         self._sum_squared = 0.0
         self._window: deque[float] = deque(maxlen=window_rows)
 
-    def update_all(
-        self, targets: Sequence[float], answers: Sequence[float], probabilities: Sequence[float]
-    ) -> tuple[list[float], list[float]]:
+    def update_all(self, target_B: Floats, answer_B: Floats, p_B: Floats) -> tuple[Floats, Floats]:
         losses, relative = list[float](), list[float]()
-        for target, answer in zip(targets, answers, strict=True):
+        for target, answer in zip(target_B.tolist(), answer_B.tolist(), strict=True):
             losses.append(self._add(abs(target - answer)))
             relative.append(self._relative(losses[-1]))
-        return losses, relative
+        return np.array(losses), np.array(relative)
 
     def _add(self, error: float) -> float:
         """Count an absolute error, and return the loss that it is."""

@@ -6,9 +6,8 @@ import math
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from daemon.monitoring.metrics.base import Figures
+from daemon.monitoring.metrics.base import Figures, Floats
 from daemon.monitoring.saved import take
 from daemon.state import State
 
@@ -30,7 +29,7 @@ class Tally:
     labels, not with its square.
 
     >>> tally = Tally(probabilistic=True)
-    >>> tally.update_all(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), np.array([0.5, 0.25, 1.0, 0.5]))
+    >>> tally.update_all(np.array([0.0, 0, 1, 1]), np.array([0.0, 1, 1, 1]), np.array([0.5, 0.25, 1.0, 0.5]))
     >>> {name: round(value, 4) for name, value in tally.figures().items()}
     {'examples': 4, 'errors': 1, 'accuracy': 0.75, 'macro_f1': 0.7333, 'kappa': 0.5, 'log_loss': 0.6931}
 
@@ -45,7 +44,7 @@ class Tally:
         self._loss = 0.0
         self._targets_C, self._answers_C, self._hits_C = (np.zeros(0, np.int64) for _ in range(3))
 
-    def update_all(self, target_B: NDArray[np.int64], answer_B: NDArray[np.int64], p_B: NDArray[np.float64]) -> None:
+    def update_all(self, target_B: Floats, answer_B: Floats, p_B: Floats) -> None:
         """Count rows; class indices start at 0, an answer may be `NO_ANSWER` and a target `UNKNOWN`."""
         hit_B = target_B == answer_B
         self.num_examples += len(target_B)
@@ -56,7 +55,7 @@ class Tally:
             (self._answers_C, answer_B[answer_B != NO_ANSWER]),
             (self._hits_C, target_B[hit_B]),
         ):
-            counts_C += np.bincount(class_B, minlength=len(counts_C))
+            counts_C += np.bincount(class_B.astype(np.intp), minlength=len(counts_C))
         if self.probabilistic:
             # One after the other, so that the sum is the same however rows come together.
             for p in p_B.tolist():
