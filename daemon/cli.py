@@ -91,6 +91,13 @@ def _add_backtest(command: argparse.ArgumentParser) -> None:
         help="learn each label N rows late; the first N rows, which nobody can answer, are not scored",
     )
     command.add_argument("--evaluate", type=Path, metavar="FILE", help="also score the final state on this file")
+    command.add_argument(
+        "--gate-every",
+        type=_rows,
+        default=0,
+        metavar="N",
+        help="ask every N rows whether the gate would publish, and list its decisions in the report",
+    )
     command.add_argument("--report", type=Path, metavar="FILE", help="write the figures there as JSON")
     command.add_argument("--predictions", type=Path, metavar="FILE", help="write one JSON line an example there")
 

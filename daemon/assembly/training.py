@@ -13,7 +13,6 @@ from pathlib import Path
 from daemon.assembly import models, sources, watching
 from daemon.config import fixed_settings, journaled_settings, refuse_changes
 from daemon.gathering import Gatherer, LiveGatherer, LogGatherer
-from daemon.guard import OpenGuard
 from daemon.keeper import Keeper
 from daemon.learning.device import choose_device, fingerprint, make_deterministic, memory_bytes
 from daemon.learning.learner import Learner
@@ -78,8 +77,11 @@ def training(
 
 
 @contextmanager
-def backtesting(settings: Settings, *, file: Path, predictions: Path | None, label_delay: int = 0) -> Iterator[Training]:
-    """The same over a recorded file, with nothing kept on the way and no port opened; labels arrive `label_delay` rows late."""
+def backtesting(
+    settings: Settings, *, file: Path, predictions: Path | None, label_delay: int = 0, gate_every: int = 0
+) -> Iterator[Training]:
+    """The same over a recorded file, with nothing kept on the way and no port opened; labels arrive `label_delay` rows late,
+    and the gate is asked every `gate_every` rows what it would do (0: never)."""
     with ExitStack() as stack:
         yield _assemble(
             stack,
@@ -93,6 +95,7 @@ def backtesting(settings: Settings, *, file: Path, predictions: Path | None, lab
             progress=NoProgress(),
             keeps=False,
             label_delay=label_delay,
+            gate_every=gate_every,
         )
 
 
@@ -109,6 +112,7 @@ def _assemble(
     progress: Progress,
     keeps: bool = True,
     label_delay: int = 0,
+    gate_every: int = 0,
 ) -> Training:
     for resource in (source, predictions, progress):
         stack.callback(resource.close)
@@ -123,14 +127,19 @@ def _assemble(
     stack.callback(ledger.close)
     dead_letters = sources.dead_letters(settings)
     stack.callback(dead_letters.close)
+    learner = Learner(
+        task=models.task(settings), model=models.model(settings, encoder=encoder, device=device, label_delay=label_delay)
+    )
+    if keeps:
+        guard = watching.guard(settings, encoder, device)
+    else:
+        guard = watching.rehearsal(settings, encoder, device, learner=learner, every_rows=gate_every)
     pipeline = Pipeline(
         decoder=sources.decoder(settings),
         dead_letters=dead_letters,
-        learner=Learner(
-            task=models.task(settings), model=models.model(settings, encoder=encoder, device=device, label_delay=label_delay)
-        ),
+        learner=learner,
         evaluation=watching.evaluation(settings, collect_auc=not keeps, label_delay=label_delay),
-        guard=watching.guard(settings, encoder, device) if keeps else OpenGuard(),
+        guard=guard,
         cap=watching.cap(settings),
         predictions=predictions,
         telemetry=telemetry,

@@ -11,6 +11,7 @@ from daemon import __version__
 from daemon.assembly import models
 from daemon.cap import NoCap, SourceCap
 from daemon.guard import GateGuard, Guard, OpenGuard
+from daemon.learning.learner import Learner
 from daemon.monitoring.drift.base import Detector
 from daemon.monitoring.drift.budget import for_budget, inputs_for_budget
 from daemon.monitoring.drift.inputs import InputShift
@@ -18,6 +19,7 @@ from daemon.monitoring.evaluation import Evaluation
 from daemon.monitoring.gate import Gate
 from daemon.monitoring.health import Health
 from daemon.monitoring.telemetry import Telemetry
+from daemon.rehearsal import Rehearsal
 from daemon.settings import Settings
 
 # Rows of a real stream hang together, so that inputs alarm more often than this says; such alarms are noted and no more.
@@ -65,6 +67,19 @@ def guard(settings: Settings, encoder: models.Encoder, device: torch.device) -> 
         gate=Gate(max_held_rows=settings.gate.max_held_rows, max_held_s=settings.gate.max_held_s),
         make_model=lambda: models.model(settings, encoder=encoder, device=device),
         task=settings.task.kind,
+    )
+
+
+def rehearsal(settings: Settings, encoder: models.Encoder, device: torch.device, *, learner: Learner, every_rows: int) -> Guard:
+    """For a backtest: what the gate would do every so many rows; 0 for never."""
+    if not every_rows:
+        return OpenGuard()
+    return Rehearsal(
+        gate=Gate(max_held_rows=settings.gate.max_held_rows, max_held_s=0.0, clock=lambda: 0.0),
+        make_model=lambda: models.model(settings, encoder=encoder, device=device),
+        task=settings.task.kind,
+        learner=learner,
+        every_rows=every_rows,
     )
 
 

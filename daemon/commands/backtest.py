@@ -19,6 +19,7 @@ from daemon.commands.common import settings_from, stopping_by_signal
 from daemon.errors import ConfigError
 from daemon.held_out import score_held_out
 from daemon.progress import scores_table
+from daemon.rehearsal import Rehearsal
 from daemon.settings import Settings
 from streams.decoding.fields import Fields
 from streams.table import inspect
@@ -30,7 +31,11 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="learnd-backtest-") as folder:
         settings = _settings(arguments, Path(folder))
         assembled = backtesting(
-            settings, file=arguments.file, predictions=arguments.predictions, label_delay=arguments.label_delay
+            settings,
+            file=arguments.file,
+            predictions=arguments.predictions,
+            label_delay=arguments.label_delay,
+            gate_every=arguments.gate_every,
         )
         with assembled as training, stopping_by_signal(training.trainer.stop):
             began = time.perf_counter()
@@ -54,7 +59,7 @@ def _check_writable(report: Path) -> None:
 
 
 # Fields that a terminal has no room for; the report has them.
-LONG = ("baselines", "drift_alarms")
+LONG = ("baselines", "drift_alarms", "gate")
 
 
 def _held_out(training: Training, settings: Settings, file: Path) -> dict[str, Any]:
@@ -94,6 +99,7 @@ def _report(training: Training, *, sha256: str, seconds: float) -> dict[str, Any
         "examples_per_s": pipeline.rows / seconds,
         "steps": pipeline.step,
         "dead_letters": pipeline.dead_letters.count,
+        "gate": pipeline.guard.decisions if isinstance(pipeline.guard, Rehearsal) else None,
         "evaluation": None,
         "balanced": None,
         "state_sha256": sha256,

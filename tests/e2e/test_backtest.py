@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from streams.samples import SPAM
@@ -72,6 +73,29 @@ def test_a_second_file_is_scored_and_not_learned(tmp_path: Path) -> None:
     assert report["evaluation"]["errors"] == 2  # type: ignore[index]
     assert alone["evaluation"] is None
     assert report["state_sha256"] == alone["state_sha256"]
+
+
+def test_the_gate_tells_what_it_would_have_done(tmp_path: Path) -> None:
+    """Rows that are right, 300 with the other label, and rows that are right again."""
+    random = np.random.default_rng(0)
+    point_ND = random.uniform(-1.0, 1.0, size=(2_000, 2))
+    label_N = np.linalg.norm(point_ND, axis=1) < 0.7
+    label_N[1_000:1_300] = ~label_N[1_000:1_300]
+    file = tmp_path / "burst.csv"
+    rows = zip(point_ND.tolist(), label_N.tolist(), strict=True)
+    file.write_text("x,y,label\n" + "".join(f"{x},{y},{label}\n" for (x, y), label in rows), encoding="utf-8")
+    report, _ = backtest(tmp_path, file, "--gate-every", "50")
+    alone, _ = backtest(tmp_path, file)
+    assert alone["gate"] is None
+    assert report["state_sha256"] == alone["state_sha256"]
+    decisions = report["gate"]
+    assert isinstance(decisions, list)
+    assert decisions[0] == {"row": 64, "publish": True, "reason": "first", "detail": "nothing is served yet"}
+    held = [decision["row"] for decision in decisions if not decision["publish"] and decision["row"] >= 1_000]
+    published = [decision["row"] for decision in decisions if decision["publish"]]
+    assert {decision["reason"] for decision in decisions if decision["row"] in held} >= {"alarm"}
+    assert not [row for row in published if 1_064 < row <= 1_300]
+    assert [row for row in published if row > 1_300]
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the measured streams lie beside the project, not in it")
