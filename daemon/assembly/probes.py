@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from daemon.assembly import models, sources
 from daemon.learning.device import choose_device
-from daemon.settings import Settings
+from daemon.settings import KafkaSettings, Settings
+from daemon.storage.checkpoints import Checkpoints
 from daemon.storage.folder import Writer
+from streams.errors import GapError
+from streams.history import HISTORY
 
 
 def source(settings: Settings) -> str:
-    opened = sources.source(settings)
+    """What is there, and what of it is still to be read. Raises `GapError` where a trainer would stop at one."""
+    chosen = settings.source
+    # Opened at its beginning, which is the only way to learn where that is.
+    opened = sources.source(settings.model_copy(update={"source": chosen.model_copy(update={"start": "earliest"})}))
     try:
         opened.open({})
+        starts = opened.positions()
         ends = opened.ends()
     finally:
         opened.close()
-    return f"{opened.topic}: {len(ends)} partition(s), {sum(ends.values())} records up to their ends"
+    there = sum(ends[partition] - start for partition, start in starts.items())
+    found = f"{opened.topic}: {len(ends.keys() - {HISTORY})} partition(s), {there} records there"
+    checkpoint = Checkpoints(settings.storage.folder / "checkpoints").load_newest()
+    if checkpoint is not None:
+        read_to = {int(partition): offset for partition, offset in checkpoint.state["progress"]["positions"].items()}
+        if isinstance(chosen, KafkaSettings) and chosen.on_gap == "stop":
+            _refuse_gaps(opened.topic, starts, read_to)
+        left = sum(max(0, ends[partition] - max(start, read_to.get(partition, start))) for partition, start in starts.items())
+        return f"{found}, {left} of them still to read after checkpoint {checkpoint.name}"
+    if chosen.start == "latest":
+        return f'{found}, none of them to read (source.start = "latest")'
+    return f"{found}, all of them to read"
+
+
+def _refuse_gaps(topic: str, starts: Mapping[int, int], read_to: Mapping[int, int]) -> None:
+    for partition, position in sorted(read_to.items()):
+        if position < (first := starts.get(partition, 0)):
+            raise GapError(topic, partition, position=position, first=first)
 
 
 def encoder(settings: Settings) -> str:

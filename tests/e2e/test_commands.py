@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from kafka import TopicPartition
 
 from streams.kafka import KafkaSource
-from tests.e2e.learnd import any_port, learnd, write_rows
+from tests.e2e.learnd import any_port, files, kept_in, learnd, write_rows
 from tests.kafka_broker import LEAKS_SOCKETS, Cluster
 
 # What every command says of itself, in the flags that only it has.
@@ -149,11 +150,51 @@ def test_check_passes_sound_settings(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "the settings are sound",
-        "source: files: 1 partition(s), 1 records up to their ends",
+        "source: files: 1 partition(s), 1 records there, all of them to read",
         "encoder: none is needed",
         "device: cpu",
         f"storage: {folder} can be written and nobody else writes it",
     ]
+
+
+def test_check_live_counts_what_is_still_to_read(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", [{"text": "a", "label": "b"}] * 5)
+    settings = [*files(file), *kept_in(tmp_path / "data"), "model.encoder=none"]
+    assert learnd("train", "--until-end", settings=settings).returncode == 0
+    write_rows(file, [{"text": "a", "label": "b"}] * 2, append=True)
+    history = write_rows(tmp_path / "history.jsonl", [{"text": "a", "label": "b"}] * 3)
+    found = learnd("check", "--live", settings=settings).stdout.splitlines()
+    assert found[1] == "source: files: 1 partition(s), 7 records there, 2 of them still to read after checkpoint 000000000001"
+    anew = [*files(file), *kept_in(tmp_path / "other"), "model.encoder=none"]
+    found = learnd("check", "--live", settings=[*anew, "source.start=latest"]).stdout.splitlines()
+    assert found[1] == 'source: files: 1 partition(s), 7 records there, none of them to read (source.start = "latest")'
+    found = learnd("check", "--live", settings=[*anew, f"training.warm_start='{history}'"]).stdout.splitlines()
+    assert found[1] == "source: files: 1 partition(s), 10 records there, all of them to read"
+
+
+@pytest.mark.kafka
+@LEAKS_SOCKETS
+def test_check_live_counts_from_where_the_log_begins_and_tells_a_gap(kafka: Cluster, tmp_path: Path) -> None:
+    topic = kafka.new_topic(1)
+    brokers = [f"source.bootstrap_servers='{kafka.bootstrap_servers}'"]
+    settings = ["source.kind=kafka", f"source.topic={topic}", *brokers, *kept_in(tmp_path / "data"), "model.encoder=none"]
+    file = write_rows(tmp_path / "rows.jsonl", [{"text": "a", "label": "b"}] * 20)
+    flags = ["produce", str(file), "--topic", topic]
+    assert learnd(*flags, settings=brokers).returncode == 0
+    _delete_before(kafka, topic, 5)
+    found = learnd("check", "--live", settings=settings).stdout.splitlines()
+    assert found[1] == f"source: {topic}: 1 partition(s), 15 records there, all of them to read"
+    assert learnd("train", "--until-end", settings=settings).returncode == 0
+    assert learnd(*flags, settings=brokers).returncode == 0
+    _delete_before(kafka, topic, 30)
+    done = learnd("check", "--live", settings=settings)
+    assert done.returncode == 1
+    assert f"source: {topic}[0]: position 20 is gone, the first record still there is 30" in done.stdout
+
+
+def _delete_before(kafka: Cluster, topic: str, offset: int) -> None:
+    with kafka.admin() as admin:
+        admin.delete_records({TopicPartition(topic, 0): offset})
 
 
 @pytest.mark.kafka
@@ -163,7 +204,7 @@ def test_check_live_tells_a_topic_that_is_there_from_one_that_is_not(kafka: Clus
     common = [f"source.bootstrap_servers='{kafka.bootstrap_servers}'", f"storage.folder='{tmp_path}'", "model.encoder=none"]
     there = learnd("check", "--live", settings=["source.kind=kafka", f"source.topic={topic}", *common])
     assert there.returncode == 0, there.stdout
-    assert f"source: {topic}: 2 partition(s), 0 records up to their ends" in there.stdout
+    assert f"source: {topic}: 2 partition(s), 0 records there, all of them to read" in there.stdout
     missing = learnd("check", "--live", settings=["source.kind=kafka", "source.topic=no-such-topic", *common])
     assert missing.returncode == 1
     found = dict(line.split(": ", 1) for line in missing.stdout.splitlines() if ": " in line)
