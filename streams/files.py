@@ -143,7 +143,10 @@ class RowSource(Source):
         rows, read_to = reader.read(_CHUNK_ROWS)
         if read_to == before:
             return 0
-        records = [Record(self.topic, partition, offset, value, timestamp_s=self._timestamp(value)) for offset, value in rows]
+        records = [
+            Record(self.topic, partition, offset, value, headers=reader.headers(offset), timestamp_s=self._timestamp(value))
+            for offset, value in rows
+        ]
         self._buffers.put(partition, records, read_to=read_to)
         if reader.grows:
             with self._counting:

@@ -15,6 +15,8 @@ from streams.errors import ReplacedError, SourceError, UnfitError
 
 _READ_SIZE = 1 << 20
 
+Headers = tuple[tuple[str, bytes | None], ...]
+
 
 class RowReader(ABC):
     """One file as numbered rows; the offset of a row is its number, counted from 0.
@@ -32,6 +34,10 @@ class RowReader(ABC):
     @abstractmethod
     def read(self, max_rows: int) -> tuple[list[tuple[int, bytes]], int]:
         """The next rows as (offset, value), and the offset to read next; nothing and the same offset at the end."""
+
+    def headers(self, offset: int) -> Headers:
+        """What a row of the last `read` carries beside its value."""
+        return ()
 
     @abstractmethod
     def count(self) -> int:

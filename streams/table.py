@@ -7,7 +7,7 @@ import hashlib
 import io
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,15 +15,18 @@ from pathlib import Path
 import msgspec
 
 from streams.decoding.fields import Fields
-from streams.errors import ReplacedError, SourceError
+from streams.decoding.json import CSV_FAULT, CSV_LINE
+from streams.errors import ReplacedError, UnfitError
 from streams.files import RowSource
-from streams.rows import LineReader, RowReader, open_binary
+from streams.rows import Headers, LineReader, RowReader, open_binary
 
 # The csv module refuses longer cells; the usual 128 KiB are too few for a text, and without any limit a quote that is never
 # closed would swallow the whole file.
 _LONGEST_CELL = 16 * 1024 * 1024
 # Enough to meet both texts and features where rows have one or the other.
 _INSPECTED_ROWS = 100
+# Of names in a message.
+_NAMES_SHOWN, _LONGEST_NAME = 10, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class TableSource(RowSource):
 def inspect(path: Path, *, fields: Fields) -> RowKinds:
     """Whether any of the first 100 rows has a text, and whether any has features.
 
-    Raises `SourceError` where there is no row, or none of them has a label.
+    Raises `UnfitError` where there is no row, or none of them has a label.
     """
     reader = _reader(path, fields=fields, slices=())
     try:
@@ -58,23 +61,38 @@ def inspect(path: Path, *, fields: Fields) -> RowKinds:
     finally:
         reader.close()
     if not values:
-        raise SourceError(f"{path}: there are no rows; give a file with at least one")
+        raise UnfitError(f"{path}: there are no rows; give a file with at least one")
     rows = [row for value in values if isinstance(row := _parse(value), dict)]
     if not any(row.get(fields.label) is not None for row in rows):
-        names = ", ".join(sorted({name for row in rows for name in row})) or "none, they are not JSON objects"
-        raise SourceError(
+        raise UnfitError(
             f'{path}: none of the first {len(values)} rows has the label "{fields.label}"; name it with --label '
-            f"(fields there: {names})"
+            f"({_what_is_there(reader, rows)})"
         )
     kinds = RowKinds(
         text=any(row.get(fields.text) is not None for row in rows), features=any(row.get(fields.features) for row in rows)
     )
     if not kinds.text and not kinds.features:
-        raise SourceError(
+        raise UnfitError(
             f'{path}: none of the first {len(values)} rows has a text ("{fields.text}") or features ("{fields.features}", an '
             "object); name the fields in [decoding]"
         )
     return kinds
+
+
+def _what_is_there(reader: RowReader, rows: Sequence[Mapping[str, object]]) -> str:
+    if isinstance(reader, CsvReader):
+        return f"columns there: {_listed(reader.columns)}"
+    return f"fields there: {_listed(sorted({name for row in rows for name in row})) or 'none, they are not JSON objects'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names for a message, as many and as much of each as one can read.
+
+    >>> _listed(["a", "b" * 50]), _listed([str(n) for n in range(12)])
+    ('a, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb...', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more')
+    """
+    shown = ", ".join(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..." for name in names[:_NAMES_SHOWN])
+    return shown + (f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")
 
 
 class CsvReader(RowReader):
@@ -82,7 +100,7 @@ class CsvReader(RowReader):
 
     A column is numeric if its first non-empty cell is a finite number; a later cell that is none is a category, as is every
     cell of the other columns. An empty cell is a missing value. A row with more cells than the header becomes a JSON array,
-    which no decoder takes.
+    which no decoder takes. Headers say the line of each row, and of such a row what is wrong with it.
     """
 
     grows = False
@@ -90,7 +108,8 @@ class CsvReader(RowReader):
     def __init__(self, path: Path, *, fields: Fields, slices: Sequence[str] = ()) -> None:
         self.path = path
         self._fields, self._slices = fields, slices
-        self._rows: Iterator[list[str]] = iter(())
+        self._rows: Iterator[tuple[int, list[str]]] = iter(())
+        self._headers: dict[int, Headers] = {}
         self._stream: io.TextIOWrapper | None = None
         self._header: list[str] = []
         self._numeric: dict[str, bool] = {}
@@ -100,11 +119,11 @@ class CsvReader(RowReader):
     def open(self, position: int) -> None:
         self.close()
         self._stream = self._open_stream()
-        self._rows = self._cells(self._stream)
+        self._rows = self._numbered(self._stream)
         self._header = self._checked_header()
         self._numeric, self._offset = {}, 0
         # Whether a column is numeric is decided by the rows from the first on, so all of them are looked at.
-        for cells in islice(self._rows, position):
+        for _, cells in islice(self._rows, position):
             self._object(cells)
             self._offset += 1
         if self._offset < position:
@@ -114,21 +133,34 @@ class CsvReader(RowReader):
             )
 
     def read(self, max_rows: int) -> tuple[list[tuple[int, bytes]], int]:
-        rows = []
-        for cells in islice(self._rows, max_rows):
-            rows.append((self._offset, self._encode(cells)))
+        rows, self._headers = [], {}
+        for line, cells in islice(self._rows, max_rows):
+            value, fault = self._encode(cells)
+            rows.append((self._offset, value))
+            place = (CSV_LINE, b"%d" % line)
+            self._headers[self._offset] = (place, (CSV_FAULT, fault.encode())) if fault else (place,)
             self._offset += 1
         return rows, self._offset
+
+    def headers(self, offset: int) -> Headers:
+        return self._headers[offset]
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Those of the header, once the file was opened."""
+        return self._header
 
     def count(self) -> int:
         if self._count < 0:
             with self._open_stream() as stream:
-                self._count = max(0, sum(1 for _ in self._cells(stream)) - 1)
+                self._count = max(0, sum(1 for _ in self._numbered(stream)) - 1)
         return self._count
 
     def first_row_hash(self) -> str:
         with self._open_stream() as stream:
-            return hashlib.sha256(msgspec.json.encode([_raw(cells) for cells in islice(self._cells(stream), 2)])).hexdigest()
+            return hashlib.sha256(
+                msgspec.json.encode([_raw(cells) for _, cells in islice(self._numbered(stream), 2)])
+            ).hexdigest()
 
     def close(self) -> None:
         if self._stream is not None:
@@ -139,39 +171,47 @@ class CsvReader(RowReader):
         # What is not UTF-8 travels as surrogates, so that it is the row's trouble and not the file's.
         return io.TextIOWrapper(open_binary(self.path), encoding="utf-8-sig", errors="surrogateescape", newline="")
 
-    def _cells(self, stream: io.TextIOWrapper) -> Iterator[list[str]]:
+    def _numbered(self, stream: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
+        """The rows that are not empty, header first, each with the line that it begins on, counted from 1."""
         csv.field_size_limit(_LONGEST_CELL)
-        lines = csv.reader(stream)
+        lines, line = csv.reader(stream), 1
         try:
-            yield from (cells for cells in lines if cells)
+            for cells in lines:
+                if cells:
+                    yield line, cells
+                line = lines.line_num + 1
         except csv.Error as error:
-            raise SourceError(f"{self.path}: line {lines.line_num}: {error}; is a quote never closed?") from error
+            what = "has a cell of more than 16 MiB" if "field limit" in str(error) else f"cannot be read ({error})"
+            raise UnfitError(f"{self.path}: the row that begins on line {line} {what}; is a quote never closed?") from error
         except (EOFError, OSError, zlib.error) as error:
-            raise SourceError(f"{self.path}: cannot be read on after line {lines.line_num} ({error}); restore it") from error
+            raise UnfitError(f"{self.path}: cannot be read on after line {lines.line_num} ({error}); restore it") from error
 
     def _checked_header(self) -> list[str]:
-        header = next(self._rows, [])
+        _, header = next(self._rows, (0, []))
         if not header:
-            raise SourceError(f"{self.path}: is empty; give a file with a header, or JSON lines")
+            raise UnfitError(f"{self.path}: is empty; give a file with a header, or JSON lines")
         if self._fields.label not in header:
-            raise SourceError(
+            raise UnfitError(
                 f'{self.path}: no column is called "{self._fields.label}"; name the label with --label '
-                f"(columns there: {', '.join(header) or 'none'})"
+                f"(columns there: {_listed(header)})"
             )
         twice = sorted({name for name in header if header.count(name) > 1})
         if twice:
-            raise SourceError(f'{self.path}: two columns are called "{twice[0]}"; rename one')
+            raise UnfitError(f'{self.path}: two columns are called "{twice[0]}"; rename one')
         return header
 
-    def _encode(self, cells: list[str]) -> bytes:
+    def _encode(self, cells: list[str]) -> tuple[bytes, str]:
+        """A row as JSON, and what is wrong with it, "" for nothing that shows here."""
+        if len(cells) > len(self._header):
+            fault = f"{len(cells)} cells, more than the {len(self._header)} columns of the header"
+            return msgspec.json.encode([cell.encode("utf-8", "replace").decode() for cell in cells]), fault
         try:
-            return msgspec.json.encode(self._object(cells))
+            return msgspec.json.encode(self._object(cells)), ""
         except UnicodeEncodeError:
-            return _raw(cells)
+            column = next(name for name, cell in zip(self._header, cells, strict=False) if not _is_unicode(cell))
+            return _raw(cells), f'column "{column}" is not UTF-8'
 
     def _object(self, cells: list[str]) -> object:
-        if len(cells) > len(self._header):
-            return cells
         fields = self._fields
         row: dict[str, object] = {}
         features: dict[str, float | str] = {}
@@ -204,7 +244,9 @@ def _reader(path: Path, *, fields: Fields, slices: Sequence[str]) -> RowReader:
         with open_binary(path) as file:
             beginning = file.read(4096)
     except (EOFError, OSError, zlib.error) as error:
-        raise SourceError(f"{path}: cannot be read ({error}); restore the file") from error
+        raise UnfitError(f"{path}: cannot be read ({error}); restore the file") from error
+    if b"\0" in beginning:
+        raise UnfitError(f"{path}: is no text in UTF-8 but a binary file; give JSON lines or CSV, plain or .gz")
     is_json = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
     return LineReader(path, follow=False) if is_json else CsvReader(path, fields=fields, slices=slices)
 
@@ -227,6 +269,14 @@ def _number_or_text(cell: str) -> float | str:
         return cell
     # Python reads underscores in numbers; files of other tools do not mean a number by them.
     return number if math.isfinite(number) and "_" not in cell else cell
+
+
+def _is_unicode(cell: str) -> bool:
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _raw(cells: list[str]) -> bytes:

@@ -67,6 +67,11 @@ def test_what_could_not_work_is_told_at_the_start(overrides: list[str], mistake:
         load(None, defaults={"source": {"kind": "kafka", "topic": "t"}}, environ={}, overrides=overrides)
 
 
+def test_an_empty_label_is_none() -> None:
+    with pytest.raises(ConfigError, match=r"task\.labels: names an empty label"):
+        load(None, defaults=FILES, environ={}, overrides=["task.labels=['a', ' ']"])
+
+
 def test_a_file_is_named_once() -> None:
     with pytest.raises(ConfigError, match=r"source\.paths: names a file twice"):
         load(None, defaults=FILES, environ={}, overrides=["source.paths=['a', 'b', 'a']"])

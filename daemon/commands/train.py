@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 
+from daemon.assembly.training import Training
 from daemon.assembly.training import training as assembled
 from daemon.commands.common import settings_from, stopping_by_signal
+
+logger = logging.getLogger(__name__)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -15,7 +19,24 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.overrides = [*arguments.overrides, f"training.warm_start={json.dumps(str(arguments.warm_start))}"]
     settings = settings_from(arguments)
     with assembled(settings, until_end=arguments.until_end) as training, stopping_by_signal(training.trainer.stop):
-        sha256 = training.trainer.run()
+        gatherer = training.trainer.startup()
+        before = training.pipeline.rows
+        training.trainer.loop(gatherer)
+        sha256 = training.trainer.shutdown()
+        if arguments.until_end and training.pipeline.rows == before:
+            _warn_of_nothing_learned(training)
     if arguments.until_end:
         sys.stdout.write(f"state_sha256 {sha256}\n")
     return 0
+
+
+def _warn_of_nothing_learned(training: Training) -> None:
+    """To learn nothing is no fault, since all may be learned already; but who expected otherwise must hear of it."""
+    pipeline = training.pipeline
+    if pipeline.dead_letters.count:
+        reason = f"all {pipeline.dead_letters.count} records became dead letters; look at their reasons"
+    elif pipeline.rows:
+        reason = f"the source has no record behind the {pipeline.rows} rows learned earlier"
+    else:
+        reason = "the source has no record; check its name, and source.start"
+    logger.warning("0 rows were learned: %s", reason)

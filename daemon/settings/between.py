@@ -55,6 +55,8 @@ def _of_the_task(settings: Settings) -> Iterator[str]:
     chosen = settings.task
     if len(set(chosen.labels)) < len(chosen.labels):
         yield "task.labels: names a label twice; name each once"
+    if any(not label.strip() for label in chosen.labels):
+        yield "task.labels: names an empty label, which counts as missing wherever it stands; remove it"
     if chosen.kind != "regression":
         return
     if chosen.class_weights:

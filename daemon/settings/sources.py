@@ -52,7 +52,9 @@ class DecodingSettings(Section):
 
     text: str = fixed("text", "Field with the text.")
     features: str = fixed("features", "Field with an object of numeric and categorical features.")
-    label: str = fixed("label", "Field with the label (regression: the number).")
+    label: str = fixed(
+        "label", "Field with the label (regression: the number); null, empty or blank is missing: a dead letter."
+    )
     id: str = fixed("id", "Field with the example's id; absent: topic-partition-offset.")
     time: str = fixed("time", "Field with the event time, seconds since the epoch or ISO 8601; absent: the record's.")
     weight: str = fixed("weight", "Field with the example's weight; absent: 1.")

@@ -24,11 +24,15 @@ _EXACT_INTEGERS = 2.0**53
 # Weights scale updates in single precision.
 _LARGEST_WEIGHT = 3.4e38
 
+# Headers of a record that was a row of a CSV file: the line that it begins on, and what is wrong with it as such.
+CSV_LINE, CSV_FAULT = "csv.line", "csv.fault"
+
 
 class JsonDecoder(Decoder):
     """Reads a record's value as one JSON object.
 
-    - label: a string as written, a number in shortest form (1, 1.0 and 1e0 are the one JSON number "1"), or "true"/"false".
+    - label: a string as written (an empty or blank one is a missing label), a number in shortest form (1, 1.0 and 1e0 are the
+      one JSON number "1"), or "true"/"false".
       For regression a finite number, which may stand in a string.
     - text: a string. features: an object of finite numbers, strings (categories), booleans (the categories "true" and
       "false") and nulls (missing). At least one of the two must be there.
@@ -69,6 +73,12 @@ class JsonDecoder(Decoder):
         self._decoder = msgspec.json.Decoder(row)
 
     def decode(self, record: Record) -> Example:
+        try:
+            return self._decode(record)
+        except DecodeError as error:
+            raise _placed(error, record) from None
+
+    def _decode(self, record: Record) -> Example:
         # f0 to f4 are text, label, id, time and weight: the order of `names` above.
         row: Any = self._parse(record.value)
         text, features = row.f0, row.features
@@ -125,16 +135,16 @@ class JsonDecoder(Decoder):
         raise DecodeError("schema", str(error))
 
     def _label(self, value: Scalar) -> str:
-        if value is None:
-            raise DecodeError("schema", f'the label "{self._fields.label}" is missing')
-        label = _string(value)
+        label = "" if value is None else _string(value)
+        if not label or label.isspace():
+            raise DecodeError("schema", f'the label "{self._fields.label}" is {"missing" if value is None else "empty"}')
         if self._labels and label not in self._labels:
             raise DecodeError("label", f'"{label}" is none of the {len(self._labels)} labels allowed')
         return label
 
     def _number(self, value: Scalar) -> float:
-        if value is None:
-            raise DecodeError("schema", f'the target "{self._fields.label}" is missing')
+        if value is None or (isinstance(value, str) and not value.strip()):
+            raise DecodeError("schema", f'the target "{self._fields.label}" is {"missing" if value is None else "empty"}')
         try:
             number = float("true" if isinstance(value, bool) else value)
         except ValueError:
@@ -161,6 +171,17 @@ class JsonDecoder(Decoder):
             raise DecodeError(
                 "schema", f'"{self._fields.time}" is {_show(value)}, neither seconds nor milliseconds nor ISO 8601'
             ) from None
+
+
+def _placed(error: DecodeError, record: Record) -> DecodeError:
+    """Of a row of a CSV file: by its line, and in words of that file."""
+    headers = dict(record.headers)
+    line, fault = headers.get(CSV_LINE), headers.get(CSV_FAULT)
+    if line is None:
+        return error
+    return DecodeError(
+        error.stage, f"line {line.decode(errors='replace')}: {fault.decode(errors='replace') if fault else error.reason}"
+    )
 
 
 def _clean(features: Features) -> Mapping[str, float | str]:

@@ -11,7 +11,7 @@ import pytest
 
 from streams.decoding.fields import Fields
 from streams.decoding.json import JsonDecoder
-from streams.errors import DecodeError, ReplacedError, SourceError
+from streams.errors import DecodeError, ReplacedError, SourceError, UnfitError
 from streams.record import Example, Record
 from streams.table import RowKinds, TableSource, inspect
 
@@ -98,14 +98,51 @@ def test_rows_that_fit_no_header_or_no_encoding_are_refused_one_by_one(tmp_path:
     path = tmp_path / "a.csv"
     path.write_bytes(b"label,x\na,1,2\nb,\xff\nc,3\n,4\n")
     decoder = JsonDecoder(task="classification", fields=Fields(), slices={}, labels=(), max_value_bytes=1000)
-    stages = []
+    faults = []
     for record in read(path):
         try:
             decoder.decode(record)
-            stages.append("")
+            faults.append("")
         except DecodeError as error:
-            stages.append(error.stage)
-    assert stages == ["parse", "encoding", "", "schema"]
+            faults.append(str(error))
+    assert faults == [
+        "parse: line 2: 3 cells, more than the 2 columns of the header",
+        'encoding: line 3: column "x" is not UTF-8',
+        "",
+        'schema: line 5: the label "label" is missing',
+    ]
+
+
+def test_faults_of_csv_name_the_line_that_a_row_begins_on(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", 'label,text,weight\n\na,"two\nlines",1\nb,t,heavy\n" ",t,1\nc,\xe9,1,\xff\n')
+    decoder = JsonDecoder(task="classification", fields=Fields(), slices={}, labels=(), max_value_bytes=1000)
+    first, *faulty = read(path)
+    assert decoder.decode(first).text == "two\nlines"
+    assert dict(first.headers) == {"csv.line": b"3"}
+    faults = []
+    for record in faulty:
+        with pytest.raises(DecodeError) as caught:
+            decoder.decode(record)
+        faults.append(str(caught.value))
+    assert faults == [
+        'schema: line 5: "weight" is "heavy", not a number',
+        'schema: line 6: the label "label" is missing',
+        "parse: line 7: 4 cells, more than the 3 columns of the header",
+    ]
+
+
+@pytest.mark.parametrize("content", [b"\x7fELF\x00\x01\n", "label,x\na,1\n".encode("utf-16")])
+def test_a_binary_file_is_called_one(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(UnfitError, match=r"a\.csv: is no text in UTF-8 but a binary file; give JSON lines or CSV"):
+        inspect(path, fields=Fields())
+
+
+def test_an_empty_label_column_is_told_with_the_columns_there(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "label,x,y\n,1,2\n,3,4\n")
+    with pytest.raises(UnfitError, match=r'none of the first 2 rows has the label "label".*\(columns there: label, x, y\)'):
+        inspect(path, fields=Fields())
 
 
 @pytest.mark.parametrize(
@@ -125,7 +162,9 @@ def test_files_without_label_or_rows_are_refused(tmp_path: Path, text: str, reas
 
 def test_quote_that_is_never_closed_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", 'label,text\na,"' + "x" * (17 * 1024 * 1024))
-    with pytest.raises(SourceError, match=r"a\.csv: line \d+: field larger than field limit .* is a quote never closed"):
+    with pytest.raises(
+        SourceError, match=r"a\.csv: the row that begins on line 2 has a cell of more than 16 MiB; is a quote never closed"
+    ):
         inspect(path, fields=Fields())
 
 

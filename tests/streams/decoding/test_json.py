@@ -126,6 +126,8 @@ def test_regression_targets_are_numbers(written: str, target: float) -> None:
         ("[" * 600, "parse", ""),
         ('{"text": "t"}', "schema", 'the label "label" is missing'),
         ('{"text": "t", "label": null}', "schema", 'the label "label" is missing'),
+        ('{"text": "t", "label": ""}', "schema", 'the label "label" is empty'),
+        ('{"text": "t", "label": " \\t"}', "schema", 'the label "label" is empty'),
         ('{"text": "t", "label": ["a"]}', "schema", "array"),
         ('{"label": "a"}', "schema", 'neither "text" nor "features" is there'),
         ('{"text": null, "features": null, "label": "a"}', "schema", "neither"),
