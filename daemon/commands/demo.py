@@ -26,7 +26,7 @@ from daemon.serving.sockets import free_port
 from daemon.supervisor import Child, Supervisor
 from streams import samples
 
-PORT = 8080
+PORT, TELEMETRY_PORT = 8080, 9464
 LOOK_EVERY_S = 1.0
 # A server listens within seconds; on a machine that is busy with other things it may take longer.
 START_LIMIT_S, START_LOOK_S = 120.0, 0.1
@@ -42,11 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
         if port != PORT:
             console.print(f"port {PORT} is taken; answering on {port} instead", highlight=False)
         url = f"http://127.0.0.1:{port}"
-        settings = _settings(folder, port)
+        telemetry_port = free_port("127.0.0.1", preferred=TELEMETRY_PORT)
+        settings = _settings(folder, port, telemetry_port)
         with console.status("starting the server"):
             stack.enter_context(_serving(settings, console))
             _wait_until_listening(url)
         console.print(f"learning {samples.SPAM.name}, mail in its order of arrival; answers on {url}", highlight=False)
+        console.print(f"figures of the learning while it lasts: http://127.0.0.1:{telemetry_port}/metrics", highlight=False)
         _learn(settings, console, until_end=asked_to_stop, url=url)
         if not asked_to_stop.is_set() and not arguments.until_end:
             console.print(f"the stream is at its end; answering on {url} until Ctrl+C. Try:", highlight=False)
@@ -59,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(folder: Path, port: int) -> list[str]:
+def _settings(folder: Path, port: int, telemetry_port: int) -> list[str]:
     return [
         "source.kind=files",
         f"source.paths=['{samples.SPAM}']",
@@ -68,7 +70,7 @@ def _settings(folder: Path, port: int) -> list[str]:
         "decoding.time=t",
         f"storage.folder='{folder}'",
         f"serving.port={port}",
-        "telemetry.port=0",
+        f"telemetry.port={telemetry_port}",
         "training.name=mail",
     ]
 

@@ -59,6 +59,15 @@ def terminal(*words: str) -> Iterator[Terminal]:
             process.kill()
 
 
+def _figures(shown: str) -> str:
+    """What the address answers that the demo named for the figures of the learning; "" where it answers nothing yet."""
+    found = re.search(r"figures of the learning while it lasts: (http://127\.0\.0\.1:\d+/metrics)", shown)
+    if found:
+        with suppress(httpx.TransportError):
+            return httpx.get(found[1]).text
+    return ""
+
+
 def test_it_shows_what_it_does_on_another_port_and_leaves_by_ctrl_c() -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,6 +75,8 @@ def test_it_shows_what_it_does_on_another_port_and_leaves_by_ctrl_c() -> None:
             taken.bind(("127.0.0.1", 8080))
             taken.listen()
         with terminal("demo") as shown:
+            # Asked for while it learns: at the end of the stream these figures are gone.
+            wait_until(lambda: "learnd_records_total" in _figures(shown.text), what="figures of the learning")
             wait_until(
                 lambda: bool(re.search(r"in the answers after \d", shown.text)) or shown.process.poll() is not None,
                 what="a freshness",
