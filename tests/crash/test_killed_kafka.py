@@ -8,9 +8,9 @@ import pytest
 from kafka import TopicPartition
 
 from tests.crash import runs
-from tests.crash.live import kill_live, replayed
+from tests.crash.live import live_equals_replay
 from tests.crash.starts import Launcher
-from tests.crash.topics import Trickle, assert_each_position_once, batch_sizes, covered, kafka_settings, produce
+from tests.crash.topics import assert_each_position_once, covered, kafka_settings, produce
 from tests.crash.trial import Trial
 from tests.kafka_broker import LEAKS_SOCKETS, Cluster
 
@@ -26,18 +26,14 @@ def test_three_partitions_killed_thrice_cost_no_bit(kafka: Cluster, launcher: La
     trial.kill_at_random(num_kills=3, seed=1)
     assert trial.end() == trial.expected
     assert_each_position_once(trial.run, dict.fromkeys(range(3), num_rows // 3))
+    runs.assert_reads_as_set(model, trial.run, file)
 
 
-def test_a_live_run_killed_equals_the_replay_of_its_ledger(kafka: Cluster, launcher: Launcher, tmp_path: Path) -> None:
-    lines = runs.stream(tmp_path, num_rows=300).read_text(encoding="utf-8").splitlines()
-    topic = kafka.new_topic(3)
-    settings = [*kafka_settings(kafka, topic), *runs.model_settings("ngrams", tmp_path, tmp_path), "training.batch_wait_s=0.05"]
-    live, trickle = tmp_path / "live", Trickle(kafka, topic, lines, partitions=3, seed=1)
-    kill_live(launcher, live, settings, trickle, num_kills=3, seed=1)
-    assert_each_position_once(live, trickle.ends)
-    assert len([size for size in batch_sizes(live) if size < 16]) > 10, "time closed these micro-batches"
-    from_ledger = replayed(launcher, tmp_path / "replay", settings, ledger_of=live)
-    assert launcher.start(live, runs.arguments(live, settings)).result() == from_ledger
+@pytest.mark.parametrize("model", runs.MODELS)
+def test_a_live_run_killed_equals_the_replay_of_its_ledger(
+    kafka: Cluster, launcher: Launcher, tmp_path: Path, model: str
+) -> None:
+    live_equals_replay(kafka, launcher, tmp_path, model, num_kills=3)
 
 
 def test_a_gap_that_may_be_skipped_is_in_the_ledger_once(kafka: Cluster, launcher: Launcher, tmp_path: Path) -> None:

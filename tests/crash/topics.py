@@ -51,7 +51,7 @@ class Trickle:
         self._producer.close()
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._draw.uniform(0.0, 0.1)):
+        while not self._stopped.wait(self._draw.uniform(0.0, 0.2)):
             for line in itertools.islice(self._lines, self._draw.randint(1, 5)):
                 partition = self._draw.randrange(len(self.ends))
                 self._producer.send(self._topic, line.encode(), partition=partition)
