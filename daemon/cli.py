@@ -108,6 +108,22 @@ def _rows(text: str) -> int:
     return int(text)
 
 
+def _version(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a snapshot; `learnd snapshots list` shows them")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of records a second, 0 or more")
+    return rate
+
+
 def _add_snapshots(command: argparse.ArgumentParser) -> None:
     actions = command.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     for name, summary, takes_version in (
@@ -121,12 +137,12 @@ def _add_snapshots(command: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=summary, description=summary)
         _add_settings(action)
         if takes_version:
-            action.add_argument("version", type=int)
+            action.add_argument("version", type=_version, help="its number, as `list` shows it")
 
 
 def _add_produce(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", type=Path, help="JSON lines, plain or .gz")
     command.add_argument("--topic", help="topic to send to (default: source.topic)")
-    command.add_argument("--rate", type=float, metavar="PER_S", help="records a second at most (default: as fast as it goes)")
-    command.add_argument("--limit", type=int, metavar="N", help="stop after N records")
+    command.add_argument("--rate", type=_rate, metavar="PER_S", help="records a second at most (default: as fast as it goes)")
+    command.add_argument("--limit", type=_rows, metavar="N", help="stop after N records")
     _add_settings(command)

@@ -55,6 +55,9 @@ def test_what_no_single_field_can_see_is_told_too() -> None:
         (["source.topic=''"], "source.topic: no topic can be called"),
         (["source.topic='a b!'"], "source.topic: no topic can be called"),
         (["source.topic='..'"], "source.topic: no topic can be called"),
+        (["source.bootstrap_servers='a:9092,b:port'"], 'source.bootstrap_servers: "b:port" is no address; write host:port'),
+        (["source.bootstrap_servers=''"], 'source.bootstrap_servers: "" is no address'),
+        (["decoding.slices={all = 'features'}"], 'decoding.slices.all: "features" holds all features; name one field'),
         (["source.partitions=[0, 0]"], "source.partitions: names a partition twice"),
         (["source.password=x", "source.password_file=secret"], "source.password: stands beside source.password_file"),
         (["dead_letters.kind=topic", "dead_letters.topic=t"], "dead_letters.topic: is the topic that is learned from"),
@@ -70,6 +73,17 @@ def test_what_could_not_work_is_told_at_the_start(overrides: list[str], mistake:
 def test_an_empty_label_is_none() -> None:
     with pytest.raises(ConfigError, match=r"task\.labels: names an empty label"):
         load(None, defaults=FILES, environ={}, overrides=["task.labels=['a', ' ']"])
+
+
+@pytest.mark.parametrize("servers", ["a", "a:9092, b-1.c_d:9093", "[::1]:9092", "SASL_SSL://a:9092"])
+def test_addresses_of_brokers_are_taken_as_kafka_takes_them(servers: str) -> None:
+    given = ["source.kind=kafka", "source.topic=t", f"source.bootstrap_servers='{servers}'"]
+    assert examine(None, environ={}, overrides=given)[1] == []
+
+
+def test_a_path_with_a_zero_character_is_none() -> None:
+    with pytest.raises(ConfigError, match=r"source\.paths: holds a zero character"):
+        load(None, defaults=FILES, environ={}, overrides=['source.paths=["a\\u0000b"]'])
 
 
 def test_a_file_is_named_once() -> None:

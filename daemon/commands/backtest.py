@@ -16,6 +16,7 @@ from rich.console import Console
 from daemon.assembly import sources
 from daemon.assembly.training import Training, backtesting
 from daemon.commands.common import settings_from, stopping_by_signal
+from daemon.commands.train import warn_of_nothing_learned
 from daemon.errors import ConfigError
 from daemon.held_out import score_held_out
 from daemon.progress import scores_table
@@ -30,6 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
         _check_writable(arguments.report)
     with tempfile.TemporaryDirectory(prefix="learnd-backtest-") as folder:
         settings = _settings(arguments, Path(folder))
+        if arguments.evaluate:
+            inspect(arguments.evaluate, fields=sources.fields(settings))  # before the run, not after it
         assembled = backtesting(
             settings,
             file=arguments.file,
@@ -41,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
             began = time.perf_counter()
             sha256 = training.trainer.run()
             seconds = time.perf_counter() - began
+            if not training.pipeline.rows:
+                warn_of_nothing_learned(training)
             report = _report(training, sha256=sha256, seconds=seconds)
             report |= _held_out(training, settings, arguments.evaluate) if arguments.evaluate else {}
             Console(stderr=True).print(scores_table(training.pipeline))

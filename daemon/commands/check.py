@@ -48,6 +48,7 @@ def _at_hand(settings: Settings) -> list[tuple[str, Check]]:
         ("source", lambda: _source(settings)),
         ("training", lambda: _history(settings)),
         ("decoding", lambda: sources.fields(settings)),
+        ("storage", lambda: _storage(settings)),
         ("serving", lambda: _access(settings)),
     ]
 
@@ -60,12 +61,22 @@ def _source(settings: Settings) -> None:
         raise ConfigError("source.paths: names no file; name those to learn from")
     elif missing := [str(path) for path in chosen.paths if not path.exists()]:
         raise ConfigError(f"{', '.join(missing)}: no such file; check source.paths")
+    elif folders := [str(path) for path in chosen.paths if path.is_dir()]:
+        raise ConfigError(f"{', '.join(folders)}: is a folder; name the files in it in source.paths")
 
 
 def _history(settings: Settings) -> None:
     history = settings.training.warm_start
     if history and not Path(history).exists():
         raise ConfigError(f"{history}: no such file; check training.warm_start")
+    if history and Path(history).is_dir():
+        raise ConfigError(f"{history}: is a folder; name a file in training.warm_start")
+
+
+def _storage(settings: Settings) -> None:
+    folder = settings.storage.folder
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is a file; name a folder in storage.folder")
 
 
 def _access(settings: Settings) -> None:

@@ -17,6 +17,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments, defaults=defaults)
     if not isinstance(settings.source, KafkaSettings):
         raise ConfigError('source.kind: produce sends to Kafka; set source.kind = "kafka"')
+    if not arguments.file.exists() or arguments.file.is_dir():
+        raise ConfigError(f"{arguments.file}: no such file; name one of JSON lines, plain or .gz")
     count = produce(
         arguments.file,
         topic=arguments.topic or settings.source.topic,

@@ -24,13 +24,13 @@ def run(arguments: argparse.Namespace) -> int:
         training.trainer.loop(gatherer)
         sha256 = training.trainer.shutdown()
         if arguments.until_end and training.pipeline.rows == before:
-            _warn_of_nothing_learned(training)
+            warn_of_nothing_learned(training)
     if arguments.until_end:
         sys.stdout.write(f"state_sha256 {sha256}\n")
     return 0
 
 
-def _warn_of_nothing_learned(training: Training) -> None:
+def warn_of_nothing_learned(training: Training) -> None:
     """To learn nothing is no fault, since all may be learned already; but who expected otherwise must hear of it."""
     pipeline = training.pipeline
     if pipeline.dead_letters.count:

@@ -9,7 +9,8 @@ from pathlib import Path
 from daemon.settings import KafkaSettings, Settings
 from daemon.settings.operation import MonitoringSettings
 
-# What Kafka takes for a topic's name.
+# What Kafka takes for the address of a broker, and for a topic's name.
+BROKER = re.compile(r"(\w+://)?([^\s:,\[\]]+|\[[0-9a-fA-F:.%]+\])(:\d{1,5})?")
 TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 
 
@@ -18,6 +19,7 @@ def mistakes_between(settings: Settings) -> list[str]:
     return [
         *_of_the_source(settings),
         *_of_the_model(settings),
+        *_of_decoding(settings),
         *_of_the_rest(settings),
         *_of_the_task(settings),
         *_of_dead_letters(settings),
@@ -29,12 +31,25 @@ def _of_the_source(settings: Settings) -> Iterator[str]:
     if isinstance(chosen, KafkaSettings):
         if not TOPIC.fullmatch(chosen.topic):
             yield f'source.topic: no topic can be called "{chosen.topic}"; use 1 to 249 of A-Z a-z 0-9 . _ -'
+        for server in chosen.bootstrap_servers.split(","):
+            if not BROKER.fullmatch(server.strip()):
+                yield f'source.bootstrap_servers: "{server}" is no address; write host:port, such as 127.0.0.1:9092'
         if len(set(chosen.partitions)) < len(chosen.partitions):
             yield "source.partitions: names a partition twice; name each once"
         if chosen.password.get_secret_value() and chosen.password_file:
             yield "source.password: stands beside source.password_file; give one of them"
-    elif len(set(chosen.paths)) < len(chosen.paths):
-        yield "source.paths: names a file twice, which would be learned twice; name each once"
+    else:
+        if len(set(chosen.paths)) < len(chosen.paths):
+            yield "source.paths: names a file twice, which would be learned twice; name each once"
+        if any("\0" in str(path) for path in chosen.paths):
+            yield "source.paths: holds a zero character, which no path has; remove it"
+
+
+def _of_decoding(settings: Settings) -> Iterator[str]:
+    chosen = settings.decoding
+    for name, field in chosen.slices.items():
+        if field == chosen.features:
+            yield f'decoding.slices.{name}: "{field}" holds all features; name one field of a single value'
 
 
 def _of_dead_letters(settings: Settings) -> Iterator[str]:

@@ -1,0 +1,63 @@
+"""Commands used wrongly: each says what, where and the remedy, before it begins, without a traceback or a library's words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.learnd import files, learnd, write_rows
+
+TOPIC = ("--topic", "t")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("backtest", "folder"), "folder: cannot be read (Is a directory)"),
+        (("backtest", "gone.csv"), "gone.csv: cannot be read (No such file or directory)"),
+        (("backtest", "rows.jsonl", "--label", "y"), 'has the label "y"; name it with --label (fields there: label, text)'),
+        (("backtest", "rows.jsonl", "--evaluate", "gone.csv"), "gone.csv: cannot be read (No such file or directory)"),
+        (("backtest", "rows.jsonl", "--predictions", "folder"), "--predictions folder: cannot be written (Is a directory)"),
+        (("backtest", "rows.jsonl", "--report", "no/where"), "--report no/where: cannot be written"),
+        (("produce", "gone.jsonl", *TOPIC), "gone.jsonl: no such file; name one of JSON lines"),
+        (("produce", "folder", *TOPIC), "folder: no such file; name one of JSON lines"),
+        (("produce", "rows.jsonl", *TOPIC, "--rate", "-1"), "'-1' is not a number of records a second, 0 or more"),
+        (("produce", "rows.jsonl", *TOPIC, "--limit", "x"), "'x' is not a number of rows, 0 or more"),
+        (("produce", "rows.jsonl"), "source.topic: is missing; give it in the file, as LEARND_SOURCE__TOPIC or by --set"),
+        (("snapshots", "show", "newest"), "'newest' is not the number of a snapshot; `learnd snapshots list` shows them"),
+        (("train", "--config", "folder"), "folder: cannot be read (Is a directory); name the file with --config"),
+        (("train", "--config", "rows.jsonl"), "rows.jsonl: is not TOML: "),
+        (("train",), "source: is missing; write [source] with kind"),
+    ],
+)
+def test_a_wrong_use_is_told_with_its_remedy(
+    words: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(tmp_path / "rows.jsonl", [{"text": "a", "label": "b"}])
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.chdir(tmp_path)
+    done = learnd(*words)
+    assert done.returncode in (1, 2)
+    assert told in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_check_tells_folders_from_files(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", [])
+    found = learnd("check", settings=[*files(tmp_path), f"training.warm_start='{tmp_path}'", f"storage.folder='{file}'"])
+    assert found.returncode == 2
+    assert found.stdout.splitlines()[1:] == [
+        f"  - source: {tmp_path}: is a folder; name the files in it in source.paths",
+        f"  - training: {tmp_path}: is a folder; name a file in training.warm_start",
+        f"  - storage: {file}: is a file; name a folder in storage.folder",
+    ]
+
+
+def test_a_backtest_that_learned_nothing_says_so(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", [{"text": "a", "label": "b"}] * 3)
+    done = learnd("backtest", str(file), "--task", "regression", settings=["model.encoder=none"])
+    assert done.returncode == 0
+    assert "0 rows were learned: all 3 records became dead letters; look at their reasons" in done.stderr
