@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from daemon.errors import StorageError
+from daemon.errors import StorageError, WriterError
 
 # Writing may take this part of the time that the loop is at work, so that freshness never eats learning, and this part of
 # the time that it waits for records.
@@ -56,7 +56,8 @@ class Write:
 
 
 class BesideTheLoop:
-    """The writing thread. An error that is no `StorageError` is a fault of ours and is raised in the loop."""
+    """The writing thread. An error that is no `StorageError` is a fault of ours and is raised in the loop, as is the
+    `WriterError` of one who lost the folder: there is nothing left to do for it."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -80,6 +81,8 @@ class BesideTheLoop:
         (write, future), self._running = self._running, None
         try:
             result, ended = future.result()
+        except WriterError:
+            raise
         except StorageError as error:
             write.cadence.done(began=write.began, ended=self._clock(), waited=self.waited_s)
             write.failed(error)

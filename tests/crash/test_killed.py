@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,24 @@ def test_another_seed_gives_other_bits(launcher: Launcher, tmp_path: Path) -> No
     settings = settings_of("transformer", tmp_path)
     other = Trial(launcher, tmp_path / "other", [*settings, "training.seed=1"])
     assert Trial(launcher, tmp_path, settings).expected != other.expected
+
+
+def test_a_changed_rate_holds_from_the_row_at_which_it_came(launcher: Launcher, tmp_path: Path) -> None:
+    """It stands in the ledger alone: a kill comes before the next checkpoint."""
+    settings, file = settings_of("transformer", tmp_path), tmp_path / "mail.jsonl"
+    changed = [*settings, "optimizer.learning_rate=0.01", "storage.checkpoint_interval_s=1e9"]
+    killed, untouched, unchanged = (tmp_path / name for name in ("killed", "untouched", "unchanged"))
+
+    def train(folder: Path, settings: list[str], failpoint: str = "") -> str | None:
+        return launcher.start(folder, runs.arguments(folder, settings), failpoint=failpoint).result()
+
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(lines[:192]), encoding="utf-8")
+    assert train(killed, settings) is not None
+    for folder in (untouched, unchanged):
+        shutil.copytree(killed, folder)
+    file.write_text("".join(lines), encoding="utf-8")
+    assert train(killed, changed, failpoint="step.done:6") is None
+    expected = train(untouched, changed)
+    assert train(killed, changed) == expected
+    assert train(unchanged, settings) != expected

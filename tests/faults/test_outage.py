@@ -35,7 +35,7 @@ def test_killed_broker_costs_no_record_and_no_liveness(own_broker: Broker, tmp_p
         assert trainer.ask("/health")[1]["status"] == "degraded"
         assert trainer.ask("/livez") == (200, {"live": True})
         assert trainer.ask("/readyz") == (200, {"ready": True})
-        assert trainer.metric("learnd_source_reachable") == 0
+        trainer.wait_for(lambda: trainer.metric("learnd_source_reachable") == 0, "its gauge")
         own_broker.start()
         broker.produce(own_broker, topic, values[450:], partitions=PARTITIONS)
         trainer.wait_until_learned(600)

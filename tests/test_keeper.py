@@ -1,0 +1,109 @@
+"""What is kept comes in an order in which a crash loses nothing, and only from the one that may write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from daemon.assembly.training import Training, training
+from daemon.errors import WriterError
+from daemon.gathering import Gatherer
+from daemon.storage.checkpoints import Checkpoints
+from daemon.storage.ledger import Ledger
+from daemon.storage.snapshots import Snapshots
+from streams.deadletter import DeadLetterFile
+from streams.files import FileSource
+from tests import learners
+
+pytestmark = pytest.mark.usefixtures("torch_switches")
+
+# So seldom that nothing is kept but what a test asks for.
+NEVER = ("storage.checkpoint_interval_s=1e9", "storage.snapshot_interval_s=1e9")
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[tuple[Training, Gatherer]]:
+    """A trainer that has learned one micro-batch, in `folder`/data."""
+    settings = learners.settings("table", folder, learners.stream("table", folder), *NEVER)
+    with training(settings, until_end=True) as assembled:
+        gatherer = assembled.trainer.startup()
+        learn(assembled, gatherer)
+        yield assembled, gatherer
+
+
+def learn(assembled: Training, gatherer: Gatherer) -> None:
+    batch = gatherer.next()
+    assert batch is not None
+    assembled.trainer.learn_planned(batch)
+
+
+def take_over(folder: Path) -> None:
+    """As another writer does, to whom the lock did not tell of this one."""
+    epoch = folder / "data" / "epoch"
+    epoch.write_text(f"{int(epoch.read_text()) + 1}\n")
+
+
+def test_each_thing_is_durable_before_another_relies_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dead letters and the ledger, then the checkpoint, then the broker hears of it; the ledger again, then the answers."""
+    told: list[str] = []
+    for owner, name in (
+        (DeadLetterFile, "flush"), (Ledger, "sync"), (Checkpoints, "save"), (FileSource, "commit"), (Snapshots, "publish"),
+    ):  # fmt: skip
+
+        def telling(*args: object, _real: object = getattr(owner, name), _name: str = name, **options: object) -> object:
+            result = _real(*args, **options)  # type: ignore[operator]
+            told.append(_name)
+            return result
+
+        monkeypatch.setattr(owner, name, telling)
+    with started(tmp_path) as (assembled, gatherer):
+        learn(assembled, gatherer)
+        assert [name for name in told if name != "sync"] == []
+        told.clear()
+        assembled.trainer._keeper.keep_everything(assembled.pipeline)
+    assert told == ["flush", "sync", "save", "commit", "sync", "publish"]
+
+
+def test_only_the_positions_of_a_checkpoint_are_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed: list[object] = []
+    monkeypatch.setattr(FileSource, "commit", lambda _, positions: committed.append(positions))
+    with started(tmp_path) as (assembled, gatherer):
+        assembled.trainer._keeper._start_checkpoint(assembled.pipeline)
+        # Learned while the checkpoint is written, so no part of it.
+        learn(assembled, gatherer)
+        assembled.trainer._keeper._beside.reap(wait=True)
+        checkpoint = Checkpoints(tmp_path / "data" / "checkpoints").load_newest()
+    assert checkpoint is not None
+    assert committed == [{0: 16}]
+    assert checkpoint.state["progress"]["positions"] == {"0": 16}
+
+
+def test_who_lost_the_folder_plans_nothing_more(tmp_path: Path) -> None:
+    with started(tmp_path) as (assembled, gatherer):
+        take_over(tmp_path)
+        with pytest.raises(WriterError, match="another writer took the folder over"):
+            learn(assembled, gatherer)
+        assert assembled.pipeline.rows == 16
+    kinds = [entry.kind for entry in Ledger(tmp_path / "data" / "ledger").entries()]
+    assert kinds == ["opened", "plan"]
+
+
+def test_who_lost_the_folder_ends_by_its_next_checkpoint(tmp_path: Path) -> None:
+    """Not only by its next plan: a stream may be quiet for long."""
+    with started(tmp_path) as (assembled, _):
+        take_over(tmp_path)
+        with pytest.raises(WriterError, match="another writer took the folder over"):
+            assembled.trainer._keeper.keep_everything(assembled.pipeline)
+    assert Checkpoints(tmp_path / "data" / "checkpoints").load_newest() is None
+
+
+def test_who_lost_the_folder_ends_by_its_next_snapshot(tmp_path: Path) -> None:
+    with started(tmp_path) as (assembled, _):
+        take_over(tmp_path)
+        assembled.trainer._keeper._publish(assembled.pipeline)
+        with pytest.raises(WriterError, match="another writer took the folder over"):
+            assembled.trainer._keeper._beside.reap(wait=True)
+    assert Snapshots(tmp_path / "data" / "snapshots").versions() == []
