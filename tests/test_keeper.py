@@ -11,6 +11,7 @@ import pytest
 from daemon.assembly.training import Training, training
 from daemon.errors import WriterError
 from daemon.gathering import Gatherer
+from daemon.pipeline import Pipeline
 from daemon.storage.checkpoints import Checkpoints
 from daemon.storage.ledger import Ledger
 from daemon.storage.snapshots import Snapshots
@@ -47,9 +48,11 @@ def take_over(folder: Path) -> None:
 
 
 def test_each_thing_is_durable_before_another_relies_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dead letters and the ledger, then the checkpoint, then the broker hears of it; the ledger again, then the answers."""
+    """The plan before its step. Dead letters and the ledger, then the checkpoint, then the broker hears of it; the ledger
+    again, then the answers, and a note of them."""
     told: list[str] = []
     for owner, name in (
+        (Ledger, "append"), (Pipeline, "learn"),
         (DeadLetterFile, "flush"), (Ledger, "sync"), (Checkpoints, "save"), (FileSource, "commit"), (Snapshots, "publish"),
     ):  # fmt: skip
 
@@ -60,11 +63,10 @@ def test_each_thing_is_durable_before_another_relies_on_it(tmp_path: Path, monke
 
         monkeypatch.setattr(owner, name, telling)
     with started(tmp_path) as (assembled, gatherer):
-        learn(assembled, gatherer)
-        assert [name for name in told if name != "sync"] == []
         told.clear()
+        learn(assembled, gatherer)
         assembled.trainer._keeper.keep_everything(assembled.pipeline)
-    assert told == ["flush", "sync", "save", "commit", "sync", "publish"]
+    assert told == ["append", "learn", "flush", "sync", "save", "commit", "sync", "publish", "append"]
 
 
 def test_only_the_positions_of_a_checkpoint_are_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
