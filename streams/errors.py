@@ -12,6 +12,7 @@ StreamError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -70,3 +71,17 @@ class ShareError(DeadLetterError):
     """The share of dead letters passed the threshold."""
 
     lasts = True
+
+
+# Of names in a message.
+_NAMES_SHOWN, _LONGEST_NAME = 10, 40
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message, as many and as much of each as one can read.
+
+    >>> listed(["a", "b" * 50]), listed([str(n) for n in range(12)])
+    ('a, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb...', '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more')
+    """
+    shown = ", ".join(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..." for name in names[:_NAMES_SHOWN])
+    return shown + (f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")

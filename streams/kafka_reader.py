@@ -9,20 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import (
-    CorruptRecordError,
-    KafkaConnectionError,
-    KafkaError,
-    KafkaTimeoutError,
-    LogTruncationError,
-    OffsetOutOfRangeError,
-    TopicAuthorizationFailedError,
-    UnsupportedCodecError,
-)
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 
 from streams.buffers import Buffers
 from streams.errors import GapError, ReplacedError, SourceError
 from streams.kafka_client import BOOTSTRAP_TIMEOUT_MS, KafkaCluster, Topic, UnreachableError
+from streams.kafka_errors import explained
 from streams.record import Record, Run
 
 logger = logging.getLogger(__name__)
@@ -88,7 +80,7 @@ class KafkaReader:
         try:
             return {tp.partition: offset for tp, offset in ask(ends, timeout_ms=_ASK_TIMEOUT_MS).items()}
         except KafkaError as error:
-            raise self._explain(error) from error
+            raise self._explained(error) from error
 
     def assign(self, positions: Mapping[int, int]) -> None:
         """Read these partitions too, from these positions on."""
@@ -106,7 +98,7 @@ class KafkaReader:
         except SourceError as error:
             self._buffers.fail(error)
         except KafkaError as error:
-            self._buffers.fail(self._explain(error))
+            self._buffers.fail(self._explained(error))
         except Exception as error:  # the loop must hear of a bug here, not wait for records for ever
             self._buffers.fail(SourceError(f"{self._topic.name}: reading failed: {error!r}"))
             raise
@@ -125,7 +117,7 @@ class KafkaReader:
                 for tp in error.args[0]:
                     self._resolve_out_of_range(tp)
             except (KafkaConnectionError, KafkaTimeoutError) as lost:
-                self._note_outage(self._explain(lost))  # and the next poll tells of the gap again
+                self._note_outage(self._explained(lost))  # and the next poll tells of the gap again
             return
         self._check_same_topic(self._consumer._cluster.topic_id(self._topic.name))
         if fetched:
@@ -274,24 +266,5 @@ class KafkaReader:
             gc.collect()
             self._collected_at = time.monotonic()
 
-    def _explain(self, error: KafkaError) -> SourceError:
-        name = self._topic.name
-        at = ", ".join(f"{p}: {o}" for p, o in self._buffers.positions().items())
-        if isinstance(error, KafkaConnectionError | KafkaTimeoutError):
-            return UnreachableError(f"{name}: the brokers do not answer ({error}; positions {at}); look at them")
-        if isinstance(error, LogTruncationError):
-            return ReplacedError(
-                f"{name}: {error}; the topic was made anew or its log truncated. Restore the topic, or start a new folder"
-            )
-        if isinstance(error, TopicAuthorizationFailedError):
-            return SourceError(f"{name}: {error}; grant this client the right READ on the topic")
-        if isinstance(error, UnsupportedCodecError):
-            return SourceError(
-                f"{name}: {error} (positions {at}); install the codec: pip install kafka-python[lz4,snappy,zstd]"
-            )
-        if isinstance(error, CorruptRecordError):
-            return SourceError(
-                f"{name}: {error} (positions {at}); restore the record from a replica, or delete the records up to it "
-                '(kafka-delete-records.sh) and set source.on_gap = "skip"'
-            )
-        return SourceError(f"{name}: {error} (positions {at}); look at the brokers, then start again")
+    def _explained(self, error: KafkaError) -> SourceError:
+        return explained(error, topic=self._topic.name, positions=self._buffers.positions())

@@ -6,7 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.experts.base import Expert
-from daemon.learning.experts.residual import FourierResidual, Guess, HashedResidual, LinearResidual, MLPResidual, SparseRow
+from daemon.learning.experts.fourier_residual import FourierResidual
+from daemon.learning.experts.hashed_residual import HashedResidual, SparseRow
+from daemon.learning.experts.linear_residual import LinearResidual
+from daemon.learning.experts.mlp_residual import MLPResidual
+from daemon.learning.experts.residual import Guess
 from daemon.learning.features.references import Reference
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.target_history import TargetHistory

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-import socket
 from pathlib import Path
 from typing import Literal, Protocol
 
 from daemon.errors import ServingError
+from daemon.serving.sockets import resolve
 
 TOKEN_VARIABLE = "LEARND_SERVING__TOKEN"  # noqa: S105 - the name of the variable, not its value
 # 128 bits in base64 are 22 characters; anything under 16 is a password, which can be guessed.
@@ -67,17 +67,14 @@ def read_token(*, file: Path | Literal[""], given: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether every address that `host` stands for reaches this machine alone. An unknown name does not count.
+    """Whether every address that `host` stands for reaches this machine alone. Raises `ServingError` for an unknown name.
 
     >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "0.0.0.0", "192.0.2.1", "")]
     [True, True, False, False, False]
     """
     if not host:
         return False
-    try:
-        addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    except OSError:
-        return False
+    addresses = {str(info[4][0]) for info in resolve(host, port=None)}
     return all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in addresses)
 
 

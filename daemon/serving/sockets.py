@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from daemon.errors import ServingError
 
+AddressInfo: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+
 # Connections that the kernel holds while the server is busy; uvicorn's own default.
 _BACKLOG = 2048
+
+
+def resolve(host: str, *, port: int | None) -> Sequence[AddressInfo]:
+    """The addresses that `host` stands for, as `socket.getaddrinfo` has them. Raises `ServingError` for an unknown name."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ServingError(
+            f"{host}: no such address ({error.strerror}); name one of this machine's, such as 127.0.0.1"
+        ) from error
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -16,12 +30,7 @@ def bind(host: str, port: int) -> socket.socket:
 
     Raises `ServingError` where the port is taken or the address is not this machine's.
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except OSError as error:
-        raise ServingError(
-            f"{host}: no such address ({error.strerror}); name one of this machine's, such as 127.0.0.1"
-        ) from error
+    family, kind, protocol, _, address = resolve(host, port=port)[0]
     listener = socket.socket(family, kind, protocol)
     try:
         # A port whose last connections still linger is free; one that somebody listens on is not.

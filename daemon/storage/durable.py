@@ -25,6 +25,8 @@ def remedy(error: OSError) -> str:
     """What an operator can do about `error`; the end of an error's text."""
     if is_out_of_space(error):
         return "free space or raise the quota; it is tried again by itself"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return "a file stands where a folder is wanted: name another folder, or move the file"
     return "check the disk, the mount and the rights on the folder"
 
 

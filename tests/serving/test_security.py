@@ -83,10 +83,15 @@ def test_the_scheme_is_case_insensitive_and_bytes_outside_ascii_are_refused() ->
 def test_a_loopback_address_needs_no_token_and_any_other_does() -> None:
     for host in ("127.0.0.1", "127.8.8.8", "::1", "localhost"):
         assert isinstance(choose_access(host=host, token=""), Anyone)
-    for host in ("0.0.0.0", "::", "192.0.2.1", "", "no-such-host.invalid"):
+    for host in ("0.0.0.0", "::", "192.0.2.1", ""):
         with pytest.raises(ServingError, match=r"needs a token.*token_file.*LEARND_SERVING__TOKEN.*127\.0\.0\.1"):
             choose_access(host=host, token="")
         assert isinstance(choose_access(host=host, token=TOKEN), Bearer)
+
+
+def test_a_name_that_stands_for_no_address_is_told_as_such() -> None:
+    with pytest.raises(ServingError, match=r"nowhere\.invalid: no such address .*127\.0\.0\.1"):
+        choose_access(host="nowhere.invalid", token="")
 
 
 def test_a_token_on_a_loopback_address_is_asked_for() -> None:

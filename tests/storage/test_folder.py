@@ -62,7 +62,8 @@ def test_an_epoch_that_is_no_number_is_refused(tmp_path: Path) -> None:
         Writer(tmp_path)
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["file", "file/data"])
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(WriterError, match="file/data: cannot be written"):
-        Writer(tmp_path / "file" / "data")
+    with pytest.raises(WriterError, match=f"{name}: cannot be written .*name another folder, or move the file"):
+        Writer(tmp_path / name)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.experts.base import Expert
-from daemon.learning.experts.perceptron import Perceptron, softmax
+from daemon.learning.experts.perceptron import Perceptron
+from daemon.learning.experts.perceptron_kernels import softmax
 from daemon.learning.features.inputs import Dense
 from daemon.state import State
 

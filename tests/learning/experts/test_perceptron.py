@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from daemon.learning.experts.perceptron import HIDDEN, TINY, Perceptron
+from daemon.learning.experts.perceptron import Perceptron
+from daemon.learning.experts.perceptron_kernels import HIDDEN, TINY
 from daemon.learning.features.inputs import Dense
 
 
