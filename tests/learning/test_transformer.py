@@ -178,6 +178,18 @@ def test_rows_of_weight_zero_do_not_count_towards_a_step(make: Make) -> None:
     assert len(model.state_dict()["pending"]["target"]) == 7
 
 
+def test_rows_that_wait_are_in_their_step_though_as_many_rows_of_weight_zero_came_between(make: Make) -> None:
+    told, spared = make(rows_per_step=4), make(rows_per_step=4)
+    weight = np.array([1.0, 1, 0, 0, 1, 1])
+    feed(told, 0, 2, weight=weight)
+    feed(told, 2, 6, weight=weight)
+    assert told.stats()["slow_steps"] == 1
+    assert told.state_dict()["pending"] == {}
+    for row in np.flatnonzero(weight):
+        feed(spared, row, row + 1)
+    assert same(told.state_dict()["replay"], spared.state_dict()["replay"])
+
+
 def test_a_weight_of_two_counts_as_the_row_twice(make: Make) -> None:
     doubled, repeated = make(replay=NoReplay(), rows_per_step=3), make(replay=NoReplay(), rows_per_step=4)
     doubled.learn(Batch(["lunch", "pills", "pay"], [{}] * 3), np.array([0.0, 1, 0]), np.array([1.0, 2, 1]))
