@@ -26,8 +26,14 @@ def stream(model: str, folder: Path, *, num_rows: int = NUM_ROWS) -> Path:
 
 
 def settings(model: str, folder: Path, file: Path, *more: str, data: str = "data") -> Settings:
-    """`model` is "text" (the default, with an encoder), "table" (the default) or "transformer" (fine-tuned in full)."""
-    chosen = {"text": _text, "table": lambda *_: ["model.inputs=features"], "transformer": _transformer}[model](folder, file)
+    """`model` is "text" (the default, with an encoder), "table" (the default), "finetuned" (that text default with the encoder
+    fine-tuned as well) or "transformer" (the encoder alone, fine-tuned)."""
+    chosen = {
+        "text": _text,
+        "table": lambda *_: ["model.inputs=features"],
+        "finetuned": _finetuned,
+        "transformer": lambda *given: ["model.kind=transformer", *_finetuned(*given)],
+    }[model](folder, file)
     return load(
         None,
         environ={},
@@ -43,10 +49,10 @@ def _text(folder: Path, file: Path) -> list[str]:
     return [f"model.encoder='{_encoder(folder, file)}'", "model.max_tokens=16"]
 
 
-def _transformer(folder: Path, file: Path) -> list[str]:
+def _finetuned(folder: Path, file: Path) -> list[str]:
     return [
-        "model.kind=transformer", "model.training=full", f"model.encoder='{_encoder(folder, file)}'", "model.max_tokens=16",
-        "replay.capacity=64", "schedule.warmup_steps=8", "optimizer.learning_rate=0.001",
+        *_text(folder, file), "model.training=full", "replay.capacity=64", "schedule.warmup_steps=8",
+        "optimizer.learning_rate=0.001",
     ]  # fmt: skip
 
 

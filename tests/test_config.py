@@ -168,6 +168,22 @@ def test_an_encoder_for_the_linear_model_is_refused(flag: str, expected: str) ->
         load(None, defaults=FILES, environ={}, overrides=["model.kind=linear", flag])
 
 
+@pytest.mark.parametrize(
+    ("flag", "remedy"),
+    [
+        ("model.encoder=none", 'name one in model.encoder, or use training = "frozen"'),
+        ("model.inputs=features", 'use inputs = "text" or "both", or training = "frozen"'),
+        ("task.kind=regression", 'use kind = "transformer" to fine-tune for a regression, or training = "frozen"'),
+    ],
+)
+def test_a_mixture_that_has_nothing_to_fine_tune_is_refused(flag: str, remedy: str) -> None:
+    full = ["model.training=full", "model.inputs=both"]
+    load(None, defaults=FILES, environ={}, overrides=full)
+    with pytest.raises(ConfigError, match=rf"model\.training: .*{remedy}"):
+        load(None, defaults=FILES, environ={}, overrides=[*full, flag])
+    load(None, defaults=FILES, environ={}, overrides=["model.training=frozen", flag])
+
+
 def test_the_learning_rate_is_journaled() -> None:
     assert journaled_settings(load(None, defaults=FILES, environ={})) == {"optimizer.learning_rate": 1e-4}
 

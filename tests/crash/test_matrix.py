@@ -22,7 +22,7 @@ NUM_KILLS, NUM_TORN = 20, 5
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600)]
 
 
-@pytest.mark.parametrize("model", runs.MODELS)
+@pytest.mark.parametrize("model", runs.ALL_MODELS)
 def test_files(launcher: Launcher, tmp_path: Path, model: str, record_property: Note) -> None:
     file = runs.stream(tmp_path, num_rows=runs.NUM_ROWS[model])
     settings = runs.files(file) + runs.model_settings(model, tmp_path, file)
@@ -32,7 +32,7 @@ def test_files(launcher: Launcher, tmp_path: Path, model: str, record_property: 
 
 @pytest.mark.kafka
 @LEAKS_SOCKETS
-@pytest.mark.parametrize("model", runs.MODELS)
+@pytest.mark.parametrize("model", runs.ALL_MODELS)
 def test_three_partitions(kafka: Cluster, launcher: Launcher, tmp_path: Path, model: str, record_property: Note) -> None:
     num_rows = runs.NUM_ROWS[model]
     file, topic = runs.stream(tmp_path, num_rows=num_rows), kafka.new_topic(3)
@@ -45,7 +45,7 @@ def test_three_partitions(kafka: Cluster, launcher: Launcher, tmp_path: Path, mo
 
 @pytest.mark.kafka
 @LEAKS_SOCKETS
-@pytest.mark.parametrize("model", runs.MODELS)
+@pytest.mark.parametrize("model", runs.ALL_MODELS)
 def test_live(kafka: Cluster, launcher: Launcher, tmp_path: Path, model: str, record_property: Note) -> None:
     """Micro-batches that time closed, killed at random: the replay of the ledger into a fresh folder has the same bits."""
     live_equals_replay(kafka, launcher, tmp_path, model, num_kills=NUM_KILLS)

@@ -46,10 +46,10 @@ def _number(index: int) -> dict[str, Any]:
     return {"features": {"x": float(index % 17)}, "label": 3.0 * (index % 17) + 1}
 
 
-def _transformer(folder: Path) -> list[str]:
+def _finetuned(folder: Path) -> list[str]:
     encoder = tiny_bert(folder / "tiny-bert", [SPAM, HAM])
     return [
-        "model.kind=transformer", "model.training=full", f"model.encoder='{encoder}'", "model.max_tokens=32",
+        "model.training=full", f"model.encoder='{encoder}'", "model.max_tokens=32",
         "optimizer.learning_rate=0.003", "schedule.warmup_steps=2",
     ]  # fmt: skip
 
@@ -91,7 +91,11 @@ KINDS = {
         ],
         [{"features": {"x": 4.0}}, {"features": {"x": 12.0}}], [13.0, 37.0], TEXTS[0], NO_TEXT,
     ),
-    "transformer": Kind([_text(i) for i in range(400)], _transformer, TEXTS, ["spam", "ham"], TABLES[0], NO_FEATURES),
+    "transformer": Kind(
+        [_text(i) for i in range(400)], lambda folder: ["model.kind=transformer", *_finetuned(folder)],
+        TEXTS, ["spam", "ham"], TABLES[0], NO_FEATURES,
+    ),
+    "finetuned": Kind([_text(i) for i in range(200)], _finetuned, TEXTS, ["spam", "ham"], TABLES[0], NO_FEATURES),
 }  # fmt: skip
 
 

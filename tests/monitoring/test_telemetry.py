@@ -50,7 +50,14 @@ def evaluation(task: str = "classification") -> Evaluation:
 
 def test_step_shows_counts_stats_and_scores(bench: Bench) -> None:
     scored = evaluation()
-    stats = {"loss": 0.25, "learning_rate": 0.001, "grad_norm": 2.0, "replay_rows": 64.0, "nonfinite_steps": 3.0}
+    stats = {
+        "loss": 0.25,
+        "learning_rate": 0.001,
+        "grad_norm": 2.0,
+        "replay_rows": 64.0,
+        "nonfinite_steps": 3.0,
+        "slow_loss": 0.5,
+    }
     bench.telemetry.step(learned=64, stats=lambda: stats, evaluation=scored, labels=["ham", "spam"])
     stats["nonfinite_steps"] = 4.0
     bench.clock.now += 1.0
@@ -60,6 +67,7 @@ def test_step_shows_counts_stats_and_scores(bench: Bench) -> None:
     assert bench.value("learnd_records_total", outcome="late") == 0.0
     assert bench.value("learnd_nonfinite_steps_total") == 4.0
     assert bench.value("learnd_loss") == 0.25
+    assert bench.value("learnd_slow_loss") == 0.5
     assert bench.value("learnd_gradient_norm") == 2.0
     assert bench.value("learnd_examples") == 600.0
     assert bench.value("learnd_prequential_accuracy", over="start") == scored.since_start()["accuracy"]

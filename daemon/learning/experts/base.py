@@ -85,6 +85,20 @@ class Expert(ABC):
     def grow(self) -> None:  # noqa: B027 - regression experts never grow
         """One more label is known."""
 
+    def pieces(self, weight_B: NDArray[np.float64]) -> list[slice]:
+        """Where a micro-batch is best cut, as `Model.pieces` has it; only an expert that learns in larger steps cares."""
+        return [slice(0, len(weight_B))]
+
+    def react(self) -> None:  # noqa: B027 - most experts follow a drift as they are
+        """React to a drift for the worse, from the next step on."""
+
+    def set_rate(self, learning_rate: float) -> None:  # noqa: B027 - most experts have a rate of their own
+        """Take a new base learning rate from the next step on."""
+
+    def stats(self) -> dict[str, float]:
+        """What telemetry shows of it beside its weight, by the names of `Model.stats`."""
+        return {}
+
     @abstractmethod
     def state_dict(self) -> State: ...
 
@@ -94,6 +108,10 @@ class Expert(ABC):
     def num_bytes(self) -> int:
         """Memory that the state takes, which may be more than what of it is saved."""
         return array_bytes(self.state_dict())
+
+    def state_bytes(self) -> dict[str, int]:
+        """The same by part, under names that are unique in the pool."""
+        return {self.name: self.num_bytes()}
 
     @abstractmethod
     def weights(self) -> State:

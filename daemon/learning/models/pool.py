@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -120,16 +121,27 @@ class Pool(Model):
         for extractor in self._extractors.values():
             extractor.learn(target, weight)
 
+    def pieces(self, weight_B: Floats) -> list[slice]:
+        ends = {piece.stop for expert in self._experts for piece in expert.pieces(weight_B)}
+        return [slice(start, end) for start, end in pairwise(sorted({0, *ends}))]
+
     def react(self) -> None:
         if self._reactions.faster_mixer:
             self._weighing.hasten()
+        for expert in self._experts:
+            expert.react()
 
     def set_rate(self, learning_rate: float) -> None:
-        """Nothing to do: the pool spans its rates, from which the mixer chooses."""
+        """For the experts that learn at a rate which is set: the others span their rates, from which the mixer chooses."""
+        for expert in self._experts:
+            expert.set_rate(learning_rate)
 
     def stats(self) -> dict[str, float]:
         weights = zip(self.expert_names, self._weighing.expert_weights.tolist(), strict=True)
-        return {"loss": self._loss} | {f"expert_weight_{name}": weight for name, weight in weights}
+        stats = {"loss": self._loss} | {f"expert_weight_{name}": weight for name, weight in weights}
+        for expert in self._experts:
+            stats |= expert.stats()
+        return stats
 
     def state_dict(self) -> State:
         own = {"rows": self.num_rows, "loss": self._loss, "errors": self.errors_E.copy()}
@@ -171,7 +183,7 @@ class Pool(Model):
         return self._companions
 
     def state_bytes(self) -> dict[str, int]:
-        experts = {expert.name: expert.num_bytes() for expert in self._experts}
+        experts = {part: size for expert in self._experts for part, size in expert.state_bytes().items()}
         extractors = {name: array_bytes(extractor.state_dict()) for name, extractor in self._extractors.items()}
         return {**experts, **extractors, "mixer": array_bytes(self._weighing.state_dict())}
 

@@ -1,0 +1,82 @@
+"""The slow part of a model by its settings: what trains a transformer, alone or as an expert of the mixture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from daemon.learning.experts.base import Expert
+from daemon.learning.experts.finetuned import FinetunedExpert
+from daemon.learning.features.tokens import TextTokens
+from daemon.learning.models.finetuned import Finetuned
+from daemon.learning.models.slow_part import SlowPart
+from daemon.learning.models.transformer import Transformer
+from daemon.learning.optimizers import AdaGrad, AdamW
+from daemon.learning.reactions import Reactions
+from daemon.learning.replay.balanced import Balanced
+from daemon.learning.replay.base import Replay
+from daemon.learning.replay.none import NoReplay
+from daemon.learning.replay.reservoir import Reservoir
+from daemon.learning.schedules import Schedule
+from daemon.settings import Settings
+from daemon.settings.learning import ReplaySettings
+
+
+def transformer(settings: Settings, *, folder: Path, device: torch.device) -> Transformer:
+    return Transformer(
+        encoder=folder,
+        training=settings.model.training,
+        task=settings.task.kind,
+        device=device,
+        max_tokens=settings.model.max_tokens,
+        **_training(settings),
+    )
+
+
+def expert(settings: Settings, *, tokens: TextTokens, folder: Path, device: torch.device) -> Expert:
+    """The encoder in `folder`, fine-tuned: one expert of the mixture, which classifies."""
+    network = Finetuned(encoder=str(folder), device=device, max_tokens=settings.model.max_tokens, seed=settings.training.seed)
+    return FinetunedExpert(tokens=tokens, slow=SlowPart(network=network, classifies=True, **_training(settings)))
+
+
+def reactions(settings: Settings) -> Reactions:
+    chosen = settings.reactions
+    return Reactions(
+        rewarm=chosen.rewarm,
+        recent_replay=chosen.recent_replay,
+        faster_mixer=chosen.faster_mixer,
+        anchor=chosen.anchor,
+    )
+
+
+def _training(settings: Settings) -> dict[str, Any]:
+    """How a network is trained, as both take it."""
+    chosen, schedule = settings.optimizer, settings.schedule
+    optimizer = {"adamw": AdamW, "adagrad": AdaGrad}[chosen.kind]
+    return {
+        "optimizer": optimizer(weight_decay=chosen.weight_decay, max_grad_norm=chosen.clip_norm),
+        "schedule": Schedule(
+            learning_rate=chosen.learning_rate,
+            num_warmup_steps=schedule.warmup_steps,
+            decay=schedule.kind,
+            num_decay_steps=schedule.total_steps,
+            floor=schedule.floor,
+        ),
+        "replay": _replay(settings.replay, seed=settings.training.seed),
+        "rows_per_step": settings.replay.rows_per_step,
+        "replayed_per_step": settings.replay.replayed_per_step,
+        "seed": settings.training.seed,
+        "reactions": reactions(settings),
+    }
+
+
+def _replay(chosen: ReplaySettings, *, seed: int) -> Replay:
+    policies: dict[str, Any] = {
+        "none": NoReplay,
+        "reservoir": lambda: Reservoir(capacity=chosen.capacity, seed=seed),
+        "balanced": lambda: Balanced(capacity=chosen.capacity, recent_share=chosen.recent_share, seed=seed),
+    }
+    replay: Replay = policies[chosen.kind]()
+    return replay
