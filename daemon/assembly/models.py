@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
 
-from daemon.assembly import slow
 from daemon.errors import ConfigError, ModelError
 from daemon.learning.encoders import FrozenEncoder, encoder_files, find_encoder, load_encoder
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.features.text import TextFeatures
-from daemon.learning.features.tokens import TextTokens
 from daemon.learning.late import Late
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Model
@@ -25,7 +24,7 @@ from daemon.learning.models.linear import Linear
 from daemon.learning.models.mixture import Mixture
 from daemon.learning.models.pool import Pool
 from daemon.learning.models.regression import RegressionMixture
-from daemon.learning.pretrained import Tokens
+from daemon.learning.reactions import Reactions
 from daemon.learning.regression_mixer import RegressionMixer
 from daemon.learning.regressors import regression_experts
 from daemon.learning.tables import MAX_TOTAL as TABLE_MAX_TOTAL
@@ -100,11 +99,23 @@ def model(settings: Settings, *, encoder: Encoder, device: torch.device, label_d
         raise ConfigError('--label-delay: late labels are learned by the mixture; set model.kind to "mixture"')
     if settings.model.kind == "transformer":
         assert encoder.folder is not None, "checked with the settings"
+        from daemon.assembly import slow  # transformers takes seconds to import: only for those who train with it
+
         return slow.transformer(settings, folder=encoder.folder, device=device)
     if settings.model.kind == "linear":
         return _linear(settings)
     pool = _mixture(settings, encoder=encoder, device=device)
     return Late(pool=pool, delay=label_delay) if label_delay else pool
+
+
+def reactions(settings: Settings) -> Reactions:
+    chosen = settings.reactions
+    return Reactions(
+        rewarm=chosen.rewarm,
+        recent_replay=chosen.recent_replay,
+        faster_mixer=chosen.faster_mixer,
+        anchor=chosen.anchor,
+    )
 
 
 def blueprint(settings: Settings) -> dict[str, JSON]:
@@ -133,21 +144,23 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
             experts=regressors,
             mixer=RegressionMixer(num_experts=len(regressors)),
             companions=companions,
-            reactions=slow.reactions(settings),
+            reactions=reactions(settings),
             shows_inputs=settings.monitoring.input_detector,
         )
     seed, label_history = settings.training.seed, settings.features.label_history
-    tokens = None
+    finetuned: Callable[[], Expert] | None = None
     if settings.model.training == "full":
+        from daemon.assembly import slow
+
         assert encoder.folder is not None, "checked with the settings"
-        tokens = TextTokens(tokenizer=Tokens(encoder.folder, max_tokens=settings.model.max_tokens))
-        extractors["tokens"] = tokens
+        extractors["tokens"] = tokens = slow.tokens(settings, folder=encoder.folder)
+        finetuned = partial(slow.expert, settings, tokens=tokens, folder=encoder.folder, device=device)
 
     def make_experts() -> list[Expert]:
         experts = text_experts(text, label_history=label_history) if text else []
         experts += table_experts(table, seed=seed) if table else []
-        if tokens and encoder.folder:
-            experts.append(slow.expert(settings, tokens=tokens, folder=encoder.folder, device=device))
+        if finetuned:
+            experts.append(finetuned())
         return experts
 
     experts = make_experts()
@@ -162,7 +175,7 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
         mixer=mixer,
         make_experts=make_experts,
         companions=companions,
-        reactions=slow.reactions(settings),
+        reactions=reactions(settings),
         shows_inputs=settings.monitoring.input_detector,
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from daemon.assembly.models import reactions
 from daemon.learning.experts.base import Expert
 from daemon.learning.experts.finetuned import FinetunedExpert
 from daemon.learning.features.tokens import TextTokens
@@ -14,7 +15,7 @@ from daemon.learning.models.finetuned import Finetuned
 from daemon.learning.models.slow_part import SlowPart
 from daemon.learning.models.transformer import Transformer
 from daemon.learning.optimizers import AdaGrad, AdamW
-from daemon.learning.reactions import Reactions
+from daemon.learning.pretrained import Tokens
 from daemon.learning.replay.balanced import Balanced
 from daemon.learning.replay.base import Replay
 from daemon.learning.replay.none import NoReplay
@@ -35,20 +36,15 @@ def transformer(settings: Settings, *, folder: Path, device: torch.device) -> Tr
     )
 
 
+def tokens(settings: Settings, *, folder: Path) -> TextTokens:
+    """Texts as the encoder in `folder` reads them."""
+    return TextTokens(tokenizer=Tokens(folder, max_tokens=settings.model.max_tokens))
+
+
 def expert(settings: Settings, *, tokens: TextTokens, folder: Path, device: torch.device) -> Expert:
     """The encoder in `folder`, fine-tuned: one expert of the mixture, which classifies."""
     network = Finetuned(encoder=str(folder), device=device, max_tokens=settings.model.max_tokens, seed=settings.training.seed)
     return FinetunedExpert(tokens=tokens, slow=SlowPart(network=network, classifies=True, **_training(settings)))
-
-
-def reactions(settings: Settings) -> Reactions:
-    chosen = settings.reactions
-    return Reactions(
-        rewarm=chosen.rewarm,
-        recent_replay=chosen.recent_replay,
-        faster_mixer=chosen.faster_mixer,
-        anchor=chosen.anchor,
-    )
 
 
 def _training(settings: Settings) -> dict[str, Any]:
