@@ -75,6 +75,11 @@ class Keeper:
         else:
             self.published_version, self._published_rows = version, snapshot.manifest["rows"]
 
+    def goes_on_from(self, pipeline: Pipeline) -> None:
+        """Recovery is over. Where it had to give up steps, more rows may be published than are learned now: what is learned
+        from here on is published all the same."""
+        self._published_rows = min(self._published_rows, pipeline.rows)
+
     def waited(self, seconds: float) -> None:
         """The loop waited so long for records: time that writing may take."""
         self._beside.waited_s += seconds

@@ -13,6 +13,7 @@ from daemon.state import JSON
 from daemon.storage.checkpoints import Checkpoint
 from daemon.storage.entries import Entry
 from daemon.storage.ledger import Ledger
+from streams.errors import PassedError
 from streams.record import Record, Run
 from streams.source import Source
 
@@ -48,7 +49,7 @@ def recover(
     """Bring `pipeline` to where the ledger ends, with `source` open there.
 
     Raises `ConfigError` for a changed fixed setting, `LedgerError` where checkpoint and ledger do not belong together, and
-    `GapError` where a planned record is gone.
+    `GapError` where a planned record is gone and the source does not go on behind the gap.
     """
     opened = next(ledger.entries(0), None)
     if opened is None:
@@ -99,11 +100,17 @@ def _resume(
     source.open(pipeline.positions, identity=opened.body["identity"])
     to_redo = ledger.position - pipeline.ledger_position
     logger.info("resuming at row %s; %s ledger entries to redo", pipeline.rows, to_redo)
-    for entry in ledger.entries(pipeline.ledger_position):
-        if stopping():
-            return
-        fingerprint = entry.body["fingerprint"] if entry.kind == "started" else fingerprint
-        _redo(entry, source, pipeline, stopping)
+    void = _void_entries(ledger, pipeline.ledger_position, checkpoint)
+    try:
+        for entry in ledger.entries(pipeline.ledger_position):
+            if stopping():
+                return
+            fingerprint = entry.body["fingerprint"] if entry.kind == "started" else fingerprint
+            if entry.n not in void and not _redo(entry, source, pipeline, stopping):
+                return
+            pipeline.carried_out(entry.n + 1, entry.chain)
+    except PassedError as gone:
+        _give_up(gone, pipeline, ledger)
     _warn_of_other_arithmetic(fingerprint, terms.fingerprint)
     ledger.append("started", {"fingerprint": dict(terms.fingerprint)})
     if pipeline.journaled != dict(terms.journaled):
@@ -123,30 +130,60 @@ def _check_belongs(checkpoint: Checkpoint, ledger: Ledger) -> None:
         )
 
 
-def _redo(entry: Entry, source: Source, pipeline: Pipeline, stopping: Callable[[], bool]) -> None:
+def _void_entries(ledger: Ledger, start: int, checkpoint: Checkpoint | None) -> set[int]:
+    """The entries from `start` on that a later one gave up: whoever redoes the ledger passes over them."""
+    void: set[int] = set()
+    for entry in ledger.entries(start):
+        if entry.kind == "voided":
+            if checkpoint is not None and entry.body["from"] < start:
+                raise LedgerError(
+                    f"checkpoint {checkpoint.name} holds steps that ledger entry {entry.n} gave up because their records were "
+                    "gone; remove it, so that the one before it is used"
+                )
+            void.update(range(entry.body["from"], entry.n))
+    return void
+
+
+def _give_up(gone: PassedError, pipeline: Pipeline, ledger: Ledger) -> None:
+    """Write down that nothing of what the ledger holds from here on was learned: records of its next plan are gone.
+
+    What is still there of the plans is planned anew, the gap itself is passed like any other.
+    """
+    first = pipeline.ledger_position
+    logger.warning(
+        "%s[%s]: records %s to %s were planned, but retention took them before the step was in a checkpoint; the ledger is "
+        "void from entry %s on, and learning goes on from row %s, behind the gap",
+        gone.topic, gone.partition, gone.position, gone.first - 1, first, pipeline.rows,
+    )  # fmt: skip
+    ledger.append("voided", {"from": first, "partition": gone.partition, "start": gone.position, "end": gone.first})
+
+
+def _redo(entry: Entry, source: Source, pipeline: Pipeline, stopping: Callable[[], bool]) -> bool:
+    """Carry out what `entry` says; False where that was not done because a stop was asked for."""
     match entry.kind:
         case "plan":
             plan = Plan.from_body(entry.body)
             records = _records_of(plan, source, stopping)
             if records is None:
-                return
+                return False
             pipeline.learn(plan, records)
         case "skipped":
             pipeline.skip(Run(entry.body["partition"], entry.body["start"], entry.body["end"]))
         case "settings":
             pipeline.change(entry.body)
-    pipeline.carried_out(entry.n + 1, entry.chain)
+    return True
 
 
 def _records_of(plan: Plan, source: Source, stopping: Callable[[], bool]) -> list[Record] | None:
-    """The records of `plan` in its order, or None when asked to stop while waiting for them."""
-    records: list[Record] = []
+    """The records of `plan` in its order, or None when asked to stop while waiting for them.
+
+    Raises `PassedError` where some are gone; then none was taken, so that all that are left can be planned anew.
+    """
     for run in plan.runs:
-        while (found := source.take_run(run, timeout_s=LOOK_S)) is None:
+        while not source.has_run(run, timeout_s=LOOK_S):
             if stopping():
                 return None
-        records += found
-    return records
+    return [record for run in plan.runs for record in source.take_run(run, timeout_s=LOOK_S) or ()]
 
 
 def _warn_of_other_arithmetic(before: Mapping[str, JSON], now: Mapping[str, JSON]) -> None:

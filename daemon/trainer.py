@@ -80,6 +80,7 @@ class Trainer:
             ledger=self._ledger,
             stopping=lambda: self._stopping,
         )
+        self._keeper.goes_on_from(self._pipeline)
         return self._make_gatherer(self._source)
 
     def loop(self, gatherer: Gatherer) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from streams.errors import GapError, SourceError
+from streams.errors import GapError, PassedError, SourceError
 from streams.record import Record, Run
 
 T = TypeVar("T")
@@ -188,11 +188,14 @@ class Buffers:
 
         return self._wait(attempt, timeout_s) or []
 
+    def has_run(self, run: Run, *, timeout_s: float) -> bool:
+        return self._wait(lambda: self._arrived(run) or None, timeout_s) or False
+
     def take_run(self, run: Run, *, timeout_s: float) -> list[Record] | None:
         def attempt() -> list[Record] | None:
-            lane = self._lanes.get(run.partition)
-            if lane is None:
-                raise SourceError(f"{self.topic}[{run.partition}]: no such partition; the ledger belongs to another source")
+            if not self._arrived(run):
+                return None
+            lane = self._lanes[run.partition]
             self._pass_gaps(lane, below=run.start)
             if lane.position > run.start:
                 raise GapError(self.topic, run.partition, position=run.start, first=lane.position)
@@ -201,13 +204,6 @@ class Buffers:
                     f"{self.topic}[{run.partition}]: the run {run.start}..{run.end} was asked for, but record {lane.head()} "
                     "before it was never handed over; open the source at the position before the run"
                 )
-            for _, item in lane.queue:
-                if isinstance(item, Run) and item.start < run.end:
-                    raise GapError(self.topic, run.partition, position=max(run.start, item.start), first=item.end)
-            if lane.read_to < run.end:
-                lane.wanted = max(lane.wanted, run.end)
-                self.demand.set()
-                return None
             taken: list[Record] = []
             while lane.queue and lane.head() < run.end:
                 taken.append(self._take_head(lane))
@@ -215,6 +211,20 @@ class Buffers:
             return taken
 
         return self._wait(attempt, timeout_s)
+
+    def _arrived(self, run: Run) -> bool:
+        """Whether nothing of `run` is missing here; else it is wanted from now on."""
+        lane = self._lanes.get(run.partition)
+        if lane is None:
+            raise SourceError(f"{self.topic}[{run.partition}]: no such partition; the ledger belongs to another source")
+        for _, item in lane.queue:
+            if isinstance(item, Run) and item.start < run.end and item.end > run.start:
+                raise PassedError(self.topic, run.partition, position=max(run.start, item.start), first=item.end)
+        if lane.read_to < run.end:
+            lane.wanted = max(lane.wanted, run.end)
+            self.demand.set()
+            return False
+        return True
 
     def _wait(self, attempt: Callable[[], T | None], timeout_s: float) -> T | None:
         deadline = time.monotonic() + timeout_s

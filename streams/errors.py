@@ -4,6 +4,7 @@ StreamError
 ├── SourceError            the source cannot be opened or read
 │   └── UnfitError         what is asked of the source cannot be had: a partition, or a file that is damaged
 │       ├── GapError       records between the position and the first one still there are gone (retention)
+│       │   └── PassedError    the same of a planned run, where the source goes on behind the gap
 │       └── ReplacedError  the topic or file is not the one that the positions belong to
 ├── DecodeError            one record cannot become an example; it goes to the dead letters and the stream goes on
 └── DeadLetterError        dead letters cannot be written
@@ -45,6 +46,10 @@ class GapError(UnfitError):
             f'({first - position} lost to retention); set source.on_gap = "skip" to go on from {first}, '
             "or restore the records"
         )
+
+
+class PassedError(GapError):
+    """Records of a planned run are gone, and the source was told to go on behind such gaps: it can still be read."""
 
 
 class ReplacedError(UnfitError):

@@ -55,6 +55,11 @@ class HistoryFirst(Source):
             return _as_history(self._history.take_merged(max_records, ends={0: self._end}, timeout_s=timeout_s))
         return self._stream.take_merged(max_records, ends=_of_stream(ends), timeout_s=timeout_s)
 
+    def has_run(self, run: Run, *, timeout_s: float) -> bool:
+        if run.partition != HISTORY:
+            return self._stream.has_run(run, timeout_s=timeout_s)
+        return self._history.has_run(replace(run, partition=0), timeout_s=timeout_s)
+
     def take_run(self, run: Run, *, timeout_s: float) -> list[Record] | None:
         if run.partition != HISTORY:
             return self._stream.take_run(run, timeout_s=timeout_s)

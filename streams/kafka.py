@@ -93,6 +93,9 @@ class KafkaSource(Source):
     def take_merged(self, max_records: int, *, ends: Mapping[int, int], timeout_s: float) -> list[Record]:
         return self._buffers.take_merged(max_records, ends=ends, timeout_s=timeout_s)
 
+    def has_run(self, run: Run, *, timeout_s: float) -> bool:
+        return self._buffers.has_run(run, timeout_s=timeout_s)
+
     def take_run(self, run: Run, *, timeout_s: float) -> list[Record] | None:
         return self._buffers.take_run(run, timeout_s=timeout_s)
 

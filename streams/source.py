@@ -49,8 +49,15 @@ class Source(ABC):
         """
 
     @abstractmethod
+    def has_run(self, run: Run, *, timeout_s: float) -> bool:
+        """Whether all records of `run` have arrived, so that `take_run` has them at once (else call again). Takes none.
+
+        Raises `GapError` if some are gone: `PassedError` where the source goes on behind the gap.
+        """
+
+    @abstractmethod
     def take_run(self, run: Run, *, timeout_s: float) -> list[Record] | None:
-        """All records of `run`, or None where they have not all arrived yet (call again). Raises `GapError` if gone."""
+        """All records of `run`, or None where they have not all arrived yet (call again). Raises as `has_run` does."""
 
     @abstractmethod
     def exhausted(self, ends: Mapping[int, int]) -> bool:

@@ -189,6 +189,8 @@ def test_run_gives_exactly_the_records_planned(log: Log) -> None:
     log.append(1, *range(5))
     source = log.source(buffer_records=10)
     source.open({0: 2, 1: 0, 2: 0})
+    assert source.has_run(Run(0, 2, 280), timeout_s=20)
+    assert source.positions() == {0: 2, 1: 0, 2: 0}
     run = source.take_run(Run(0, 2, 280), timeout_s=20)
     assert run is not None
     assert where(run) == [(0, offset) for offset in range(2, 280)]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from kafka import TopicPartition
 
+from daemon.storage.checkpoints import Checkpoints
 from tests.crash import runs
-from tests.crash.live import live_equals_replay
+from tests.crash.live import live_equals_replay, replayed
 from tests.crash.starts import Launcher
-from tests.crash.topics import assert_each_position_once, covered, kafka_settings, produce
+from tests.crash.topics import assert_each_position_once, covered, kafka_settings, produce, standing
 from tests.crash.trial import Trial
 from tests.kafka_broker import LEAKS_SOCKETS, Cluster
 
@@ -53,3 +55,58 @@ def test_a_gap_that_may_be_skipped_is_in_the_ledger_once(kafka: Cluster, launche
     assert launcher.start(folder, skipping).result()
     assert (30, 70) in covered(folder)[0]
     assert_each_position_once(folder, {0: 100})
+
+
+def test_plans_whose_records_are_gone_are_given_up_once(kafka: Cluster, launcher: Launcher, tmp_path: Path) -> None:
+    """Two plans can be redone; from the third on retention took what partition 1 gave. What partition 0 gave to it is left."""
+    lines = runs.stream(tmp_path, num_rows=132).read_text(encoding="utf-8").splitlines()
+    topic, folder = kafka.new_topic(2), tmp_path / "data"
+    settings = [*kafka_settings(kafka, topic), "model.encoder=none", "storage.checkpoint_interval_s=1e9"]
+    produce(kafka, topic, lines[:32], partitions=1)
+    produce(kafka, topic, lines[32:], partitions=2)
+    planning = runs.arguments(folder, settings)
+    assert launcher.start(folder, planning, failpoint="step.done:4").result() is None
+    assert {partition: ranges[-1][1] for partition, ranges in covered(folder).items()} == {0: 48, 1: 16}
+    with kafka.admin() as admin:
+        admin.delete_records({TopicPartition(topic, 1): 20})
+    stopped = runs.run_once(folder, settings)
+    assert stopped.returncode == 2
+    assert f"{topic}[1]: position 0 is gone, the first record still there is 20 (20 lost to retention); set " in stopped.stderr
+    settings.append("source.on_gap=skip")
+    skipping = runs.arguments(folder, settings)
+    assert launcher.start(folder, skipping, failpoint="plan.before:1").result() is None
+    assert launcher.start(folder, skipping, failpoint="step.done:3").result() is None
+    sha256 = launcher.start(folder, skipping).result()
+    assert launcher.start(folder, skipping).result() == sha256
+    assert replayed(launcher, tmp_path / "replay", settings, ledger_of=folder) == sha256
+    # Who never saw what is gone learns the same rows in the same order.
+    assert launcher.start(tmp_path / "late", runs.arguments(tmp_path / "late", settings)).result() == sha256
+    assert_each_position_once(folder, {0: 82, 1: 50})
+    assert covered(folder)[1][0] == (0, 20)
+    voided = [entry.body for entry in standing(folder) if entry.kind == "voided"]
+    assert voided == [{"from": voided[0]["from"], "partition": 1, "start": 0, "end": 20}]
+    plans = [entry for entry in standing(folder) if entry.kind == "plan"]
+    assert [plan.body["step"] for plan in plans] == list(range(1, 8))
+    assert plans[1].n < voided[0]["from"] < plans[2].n
+    checkpoint = Checkpoints(folder / "checkpoints").load_newest()
+    assert checkpoint is not None
+    assert checkpoint.state["progress"]["positions"] == {"0": 82, "1": 50}
+    assert checkpoint.meta["rows"] == 112
+
+
+def test_a_checkpoint_of_what_was_given_up_is_refused(kafka: Cluster, launcher: Launcher, tmp_path: Path) -> None:
+    """As from a copy of an older folder: it holds what the ledger says was never learned."""
+    lines = runs.stream(tmp_path, num_rows=64).read_text(encoding="utf-8").splitlines()
+    topic, folder = kafka.new_topic(1), tmp_path / "data"
+    settings = [*kafka_settings(kafka, topic), "model.encoder=none", "source.on_gap=skip"]
+    produce(kafka, topic, lines, partitions=1)
+    assert launcher.start(folder, runs.arguments(folder, settings)).result()
+    (folder / "checkpoints").rename(tmp_path / "kept")
+    with kafka.admin() as admin:
+        admin.delete_records({TopicPartition(topic, 0): 40})
+    assert launcher.start(folder, runs.arguments(folder, settings)).result()
+    shutil.rmtree(folder / "checkpoints")
+    (tmp_path / "kept").rename(folder / "checkpoints")
+    refused = runs.run_once(folder, settings)
+    assert refused.returncode == 2
+    assert "gave up because their records were gone; remove it" in refused.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kafka import KafkaProducer
 
+from daemon.storage.entries import Entry
 from daemon.storage.ledger import Ledger
 from tests.kafka_broker import Cluster
 
@@ -58,10 +59,20 @@ class Trickle:
                 self.ends[partition] += 1
 
 
+def standing(folder: Path) -> list[Entry]:
+    """The entries of the ledger but those that a later one made void."""
+    entries: list[Entry] = []
+    for entry in Ledger(folder / "ledger").entries():
+        if entry.kind == "voided":
+            entries = [before for before in entries if before.n < entry.body["from"]]
+        entries.append(entry)
+    return entries
+
+
 def covered(folder: Path) -> dict[int, list[tuple[int, int]]]:
     """Partition -> the ranges that the ledger names, in its order, plans and gaps alike."""
     ranges: dict[int, list[tuple[int, int]]] = {}
-    for entry in Ledger(folder / "ledger").entries():
+    for entry in standing(folder):
         if entry.kind == "plan":
             for partition, start, end in entry.body["runs"]:
                 ranges.setdefault(partition, []).append((start, end))
@@ -85,5 +96,5 @@ def assert_each_position_once(folder: Path, ends: dict[int, int]) -> None:
 
 def batch_sizes(folder: Path) -> list[int]:
     """Records of each planned micro-batch."""
-    plans = (entry.body["runs"] for entry in Ledger(folder / "ledger").entries() if entry.kind == "plan")
+    plans = (entry.body["runs"] for entry in standing(folder) if entry.kind == "plan")
     return [sum(end - start for _, start, end in plan) for plan in plans]

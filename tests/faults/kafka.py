@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kafka import KafkaProducer
 
-from daemon.storage.ledger import Ledger
+from tests.crash.topics import standing
 from tests.kafka_broker import Cluster
 
 
@@ -33,9 +33,9 @@ def produce(kafka: Cluster, topic: str, values: Sequence[bytes], *, partitions: 
 
 
 def planned(folder: Path) -> Counter[tuple[int, int]]:
-    """(partition, offset) -> how often the ledger plans it."""
+    """(partition, offset) -> how often the ledger plans it, but for plans that it made void."""
     counts: Counter[tuple[int, int]] = Counter()
-    for entry in Ledger(folder / "ledger").entries():
+    for entry in standing(folder):
         if entry.kind == "plan":
             counts.update((partition, offset) for partition, start, end in entry.body["runs"] for offset in range(start, end))
     return counts

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 from kafka import TopicPartition
 
+from daemon.storage.snapshots import Snapshots
 from tests.crash import runs
 from tests.faults import kafka as broker
-from tests.faults.processes import learnd
+from tests.faults.processes import LIMIT_S, learnd
 from tests.kafka_broker import LEAKS_SOCKETS, Broker, Cluster
 
 pytestmark = [pytest.mark.kafka, LEAKS_SOCKETS]
@@ -68,3 +70,29 @@ def test_gap_that_may_be_skipped_is_counted(kafka: Cluster, tmp_path: Path) -> N
         skipping.terminate()
     assert broker.planned(folder) == {(0, offset): 1 for offset in [*range(30), *range(70, 100)]}
     assert f"{topic}[0]: records 30 to 69 are gone, skipped" in skipping.log
+
+
+def test_plans_whose_records_are_gone_do_not_stop_a_reader_that_may_skip(
+    kafka: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, folder = kafka.new_topic(), tmp_path / "data"
+    broker.produce(kafka, topic, mails(tmp_path, num_rows=100), partitions=1)
+    settings = [*runs.common(folder), *broker.settings(kafka, topic), *runs.text_settings(), "source.on_gap=skip"]
+    settings.append("storage.checkpoint_interval_s=1e9")
+    with monkeypatch.context() as environment:
+        environment.setenv("LEARND_FAILPOINT", "step.done:6")
+        with learnd("train", settings, log_file=tmp_path / "killed.log") as killed:
+            assert killed.process.wait(LIMIT_S) == -signal.SIGKILL
+    with kafka.admin() as admin:
+        admin.delete_records({TopicPartition(topic, 0): 90})
+    with learnd("train", settings, log_file=tmp_path / "skipping.log") as skipping:
+        skipping.wait_for(lambda: skipping.metric("learnd_position", partition="0") == 100, "the position behind the gap")
+        assert skipping.metric("learnd_records_total", outcome="learned") == 10
+        assert skipping.metric("learnd_gaps_skipped_total") == 1
+        assert skipping.metric("learnd_gap_records_skipped_total") == 90
+        # Fewer rows than what answered before the kill had learned.
+        snapshots = Snapshots(folder / "snapshots", keep=5)
+        skipping.wait_for(lambda: any(kept.manifest["rows"] == 10 for kept in snapshots.list()), "a snapshot")
+        skipping.terminate()
+    assert broker.planned(folder) == {(0, offset): 1 for offset in range(90, 100)}
+    assert f"{topic}[0]: records 0 to 89 were planned, but retention took them" in skipping.log

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from streams.buffers import Buffers
-from streams.errors import GapError, SourceError
+from streams.errors import GapError, PassedError, SourceError
 from streams.record import Record, Run
 
 
@@ -135,6 +135,21 @@ def test_run_that_lost_records_raises_with_position_and_first() -> None:
     assert where(buffers.take_run(Run(0, 0, 1), timeout_s=0)) == [(0, 0)]
     buffers.put(0, [record(0, 50)], read_to=51)
     assert where(buffers.take_run(Run(0, 50, 51), timeout_s=0)) == [(0, 50)]
+
+
+def test_run_is_asked_for_without_taking_it() -> None:
+    buffers = make(0)
+    buffers.put(0, [record(0, 0), record(0, 1)], read_to=2)
+    assert not buffers.has_run(Run(0, 0, 3), timeout_s=0)
+    assert buffers.has_run(Run(0, 1, 2), timeout_s=0)  # also behind what was not taken yet
+    buffers.skip(Run(0, 2, 50))
+    with pytest.raises(PassedError) as caught:
+        buffers.has_run(Run(0, 1, 3), timeout_s=0)
+    assert (caught.value.position, caught.value.first) == (2, 50)
+    with pytest.raises(PassedError) as caught:
+        buffers.has_run(Run(0, 40, 60), timeout_s=0)
+    assert (caught.value.position, caught.value.first) == (40, 50)
+    assert where(buffers.take_arrived(9, timeout_s=0)) == [(0, 0), (0, 1)]
 
 
 def test_error_of_the_reading_thread_comes_after_what_was_buffered_before_it() -> None:

@@ -77,7 +77,10 @@ def test_runs_of_both_are_found(make: Make) -> None:
     source = make()
     source.open({})
     found = []
+    assert not source.has_run(Run(0, 0, 4), timeout_s=0)
     for run in (Run(HISTORY, 0, 2), Run(HISTORY, 2, 5), Run(0, 0, 3)):
+        while not source.has_run(run, timeout_s=5.0):
+            pass
         while (records := source.take_run(run, timeout_s=5.0)) is None:
             pass
         found += [(record.partition, record.offset) for record in records]
