@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test lint docs test-crash test-cuda bench-quality bench-speed bench-drift bench-freshness lock java clean help
+.PHONY: demo test lint docs test-crash test-soak test-cuda bench-quality bench-speed bench-drift bench-freshness lock java clean help
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -12,7 +12,7 @@ help:  ## what there is to make
 demo: .venv/learnd  ## learn the bundled mail and answer on http://127.0.0.1:8080 (ARGS=--until-end leaves at its end)
 	@$(BIN)/learnd demo $(ARGS)
 
-test: .venv/dev java lint  ## everything but the full kill matrix, against a real Kafka broker
+test: .venv/dev java lint  ## everything but what takes hours (test-crash, test-soak), against a real Kafka broker
 	$(BIN)/pytest $(ARGS)
 
 lint: .venv/dev  ## style and types
@@ -22,6 +22,9 @@ lint: .venv/dev  ## style and types
 
 test-crash: .venv/dev java  ## the full kill matrix: every source, model and fail-point, and random moments
 	$(BIN)/pytest -m crash --durations=0 $(ARGS)
+
+test-soak: .venv/dev  ## memory over a million rows of every default pool, one after the other: an hour or more
+	$(BIN)/pytest -m soak -s --durations=0 $(ARGS)
 
 test-cuda: .venv/dev  ## device code on a CUDA device
 	$(BIN)/pytest -m cuda -rs $(ARGS)

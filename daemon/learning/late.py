@@ -12,7 +12,7 @@ import numpy as np
 
 from daemon.errors import StateError
 from daemon.learning.batch import Batch
-from daemon.learning.models.base import Floats, Model
+from daemon.learning.models.base import Floats, Model, check_rows
 from daemon.learning.models.pool import Pool
 from daemon.learning.models.regression import RegressionMixture
 from daemon.learning.stale_prior import StalePrior
@@ -61,6 +61,8 @@ class Late(Model):
         return self._pool.expert_names
 
     def learn(self, batch: Batch, target_B: Floats, weight_B: Floats) -> Floats:
+        classifies = not isinstance(self._pool, RegressionMixture)
+        check_rows(target_B.tolist(), weight_B.tolist(), classifies=classifies)
         num_waiting = len(self._pending)
         num_due = max(0, num_waiting + len(batch) - self._delay)
         # Due rows of earlier calls go before the new ones: the k-th row that comes due is the k-th of this micro-batch.

@@ -48,10 +48,19 @@ class Learner:
         return [examples[piece] for piece in self.model.pieces(self._weights(examples))]
 
     def learn(self, examples: Sequence[Example]) -> Scored:
-        """Predict each example, then learn it. Raises `ValueError` where `task.admits` refuses a target."""
+        """Predict each example, then learn it.
+
+        Raises `ValueError`, before anything is learned, where `task.admits` refuses a target, and for a weight or a feature
+        that is NaN or infinite.
+        """
         weight_B = self._weights(examples)
-        target_B = self.task.encode([example.target for example in examples], weight_B)
-        output = self.model.learn(inputs(examples), target_B, weight_B)
+        labels = self.task.state_dict()
+        try:
+            target_B = self.task.encode([example.target for example in examples], weight_B)
+            output = self.model.learn(inputs(examples), target_B, weight_B)
+        except ValueError:
+            self.task.load_state_dict(labels)
+            raise
         return Scored(self.task.labels, target_B, output, weight_B, self.model.best_expert_B, self.model.inputs_BD)
 
     def _weights(self, examples: Sequence[Example]) -> Floats:

@@ -112,8 +112,10 @@ def _mix(p_EK: Floats, weight_ME: Floats, share_F: Floats, log_p_EK: Floats, p_F
     num_mixers = len(weight_ME)
     for e in range(num_experts):
         for k in range(num_classes):
-            log_p_EK[e, k] = np.log(max(p_EK[e, k], LOG_FLOOR))
-            p_FK[num_mixers + e, k] = p_EK[e, k]
+            # An expert that says NaN or infinity holds nothing for possible: it moves no weight but its own, to nothing.
+            p = p_EK[e, k] if 0.0 <= p_EK[e, k] < np.inf else 0.0
+            log_p_EK[e, k] = np.log(max(p, LOG_FLOOR))
+            p_FK[num_mixers + e, k] = p
     for m in range(num_mixers):
         p_K = p_FK[m]
         p_K[:] = 0.0

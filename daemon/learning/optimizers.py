@@ -115,7 +115,13 @@ class Optimizer(ABC):
 
 
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay: Loshchilov & Hutter 2019, algorithm 2."""
+    """Adam with decoupled weight decay: Loshchilov & Hutter 2019, algorithm 2.
+
+    >>> bias = torch.nn.Parameter(torch.ones(2))
+    >>> bias.grad = torch.tensor([0.6, -0.3])
+    >>> round(float(AdamW().step({"bias": bias}, rate=0.125)), 4), bias.tolist()      # the norm; a step is ±rate at first
+    (0.6708, [0.875, 1.125])
+    """
 
     moment_names = ("exp_avg", "exp_avg_sq")
 
@@ -152,7 +158,15 @@ class AdamW(Optimizer):
 
 
 class AdaGrad(Optimizer):
-    """One step size a coordinate, from the sum of its squared gradients: Duchi, Hazan & Singer 2011."""
+    """One step size a coordinate, from the sum of its squared gradients: Duchi, Hazan & Singer 2011.
+
+    >>> bias, adagrad = torch.nn.Parameter(torch.ones(1)), AdaGrad()
+    >>> for gradient in (0.3, 0.4):
+    ...     bias.grad = torch.tensor([gradient])
+    ...     _ = adagrad.step({"bias": bias}, rate=0.125)
+    >>> round(bias.item(), 4)      # 1 − .125 · (.3 / .3 + .4 / .5)
+    0.775
+    """
 
     moment_names = ("sum",)
 

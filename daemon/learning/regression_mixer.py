@@ -67,7 +67,8 @@ class RegressionMixer:
         if self._scalar_S[1] > 0.0:
             low, high = self._scalar_S[2:]
             margin = MARGIN * (high - low) + LOSS_LIMIT * self._scalar_S[0]
-            p_E = np.clip(p_E, low - margin, high + margin)
+            # An expert that says NaN is as far off as one may be.
+            p_E = np.clip(np.where(np.isnan(p_E), np.inf, p_E), low - margin, high + margin)
         self._p_F = np.concatenate([np.zeros(num_mixers), p_E])
         self._p_F[:num_mixers] = (self._weight_ME * p_E).sum(axis=1)
         self._mixed = float((self._share_F * self._p_F).sum())

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import json
 import math
-import pkgutil
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +20,7 @@ from daemon.monitoring.drift.river import RiverDetector
 from daemon.monitoring.drift.seed import Seed
 from daemon.monitoring.drift.stepd import Stepd
 from daemon.monitoring.drift.watch import Watch
+from tests.contracts.discovery import classes_of, has_example
 
 CASES: dict[str, Callable[[], Detector]] = {
     "glr": lambda: LikelihoodRatio(threshold=15.0),
@@ -70,21 +68,14 @@ def through_json(state: Any) -> Any:
 
 
 def test_table_builds_every_class_and_kind() -> None:
-    modules = [importlib.import_module(f"{drift.__name__}.{module.name}") for module in pkgutil.iter_modules(drift.__path__)]
-    found = {
-        value
-        for module in modules
-        for _, value in inspect.getmembers(module, inspect.isclass)
-        if issubclass(value, Detector) and not inspect.isabstract(value)
-    }
-    assert {type(make()) for make in CASES.values()} == found
+    assert {type(make()) for make in CASES.values()} == classes_of(Detector, drift)
     assert set(RIVER_KINDS) < set(CASES)
     assert set(KINDS) < set(CASES)
 
 
 @every_detector
 def test_documented_example_is_there(name: str) -> None:
-    assert ">>> " in (type(CASES[name]()).__doc__ or "")
+    assert has_example(type(CASES[name]()))
 
 
 @every_detector

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from daemon.errors import StateError
+from daemon.learning import replay as policies
 from daemon.learning.replay.balanced import Balanced
 from daemon.learning.replay.base import Replay, Rows, num_rows, take
 from daemon.learning.replay.none import NoReplay
 from daemon.learning.replay.reservoir import Reservoir
+from tests.contracts.discovery import classes_of, has_example
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,15 @@ def same_state(first: object, second: object) -> bool:
     if isinstance(first, dict) and isinstance(second, dict):
         return first.keys() == second.keys() and all(same_state(first[key], second[key]) for key in first)
     return np.array_equal(np.asarray(first), np.asarray(second))
+
+
+def test_every_policy_is_a_case() -> None:
+    assert {type(case.make(0)) for case in CASES} == classes_of(Replay, policies)
+
+
+@every_policy
+def test_documented_example_is_there(case: Case) -> None:
+    assert has_example(type(case.make(0)))
 
 
 @every_policy

@@ -134,7 +134,7 @@ def test_it_goes_on_where_it_was_saved(with_encoder: bool) -> None:
     learn(first, *rows(50, seed=2))
     second.load_state_dict(first.state_dict())
     assert_same_state(first.state_dict(), second.state_dict())
-    assert learn(first, *rows(80, seed=3)) == learn(second, *rows(80, seed=3), cut=7)
+    assert learn(first, *rows(80, seed=3), cut=7) == learn(second, *rows(80, seed=3), cut=7)
     assert_same_state(first.state_dict(), second.state_dict())
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from daemon.errors import StateError
+from daemon.learning import optimizers
 from daemon.learning.optimizers import AdaGrad, AdamW, Optimizer
+from tests.contracts.discovery import has_example
 
 # In double precision what differs from torch's own loops is not rounding.
 INPUTS = torch.linspace(-1.0, 1.0, 24, dtype=torch.float64).reshape(8, 3)
@@ -38,6 +41,12 @@ def copies(model: nn.Module) -> dict[str, Tensor]:
 
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_every_optimizer_is_tested_here_and_has_an_example() -> None:
+    found = {value for value in vars(optimizers).values() if inspect.isclass(value) and issubclass(value, Optimizer)}
+    assert found == {Optimizer, *MAKERS.values()}
+    assert all(has_example(kind) for kind in found - {Optimizer})
 
 
 def test_adamw_takes_the_steps_of_torch() -> None:

@@ -20,6 +20,7 @@ from daemon.learning.regression_mixer import RegressionMixer
 from daemon.learning.regressors import regression_experts
 from daemon.storage.tensors import all_finite
 from tests.contracts.expert_checks import CHECKS, Case, Pool, assert_same_state
+from tests.contracts.weight_checks import check_weight_two_doubles_the_step
 
 NUM_ROWS = 60
 RANDOM = np.random.default_rng(5)
@@ -33,16 +34,16 @@ ROWS = [
 BATCH = Batch([f"{'good' if target > 100.0 else 'bad'} row {i}" for i, target in enumerate(TARGETS)], ROWS)
 
 
-def make_pool(*, history: bool = True, text: bool = False, table: bool = True) -> Pool:
-    rows = TableFeatures(label_history=False) if table else None
+def make_pool(*, history: bool = True, text: bool = False, table: bool = True, max_columns: int = 512) -> Pool:
+    rows = TableFeatures(label_history=False, max_columns=max_columns) if table else None
     texts = TextFeatures(encoder=None) if text else None
     targets = TargetHistory(table=rows, enabled=history)
     extractors: list[Extractor] = [part for part in (texts, rows, targets) if part]
     return extractors, regression_experts(history=targets, table=rows, text=texts, seed=2)
 
 
-def make_model(*, history: bool = True, text: bool = False, table: bool = True) -> RegressionMixture:
-    extractors, experts = make_pool(history=history, text=text, table=table)
+def make_model(*, history: bool = True, text: bool = False, table: bool = True, max_columns: int = 512) -> RegressionMixture:
+    extractors, experts = make_pool(history=history, text=text, table=table, max_columns=max_columns)
     named = {type(extractor).__name__: extractor for extractor in extractors}
     return RegressionMixture(extractors=named, experts=experts, mixer=RegressionMixer(num_experts=len(experts)))
 
@@ -65,7 +66,7 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", [*CHECKS, check_weight_two_doubles_the_step], ids=lambda check: check.__name__)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_contract(case: Case, check: Callable[[Case], None]) -> None:
     check(case)

@@ -1,11 +1,22 @@
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args, get_type_hints
 
 import pytest
 
 from daemon.errors import StateError
+from daemon.learning import schedules
 from daemon.learning.schedules import Schedule, constant, cosine, linear_warmup
+from tests.contracts.discovery import has_example
+
+DECAYS = ("constant", "cosine")
+
+
+def test_every_schedule_is_tested_here_and_has_an_example() -> None:
+    found = {value for value in vars(schedules).values() if getattr(value, "__module__", "") == schedules.__name__}
+    assert found == {constant, linear_warmup, cosine, Schedule}
+    assert all(has_example(value) for value in found)
+    assert get_args(get_type_hints(Schedule.__init__)["decay"]) == DECAYS
 
 
 def test_every_step_of_the_multipliers() -> None:
@@ -28,7 +39,7 @@ def test_every_step_of_a_schedule(decay: Literal["constant", "cosine"], expected
     assert [schedule.rate(step) for step in range(7)] == pytest.approx(expected, abs=1e-15)
 
 
-@pytest.mark.parametrize("decay", ["constant", "cosine"])
+@pytest.mark.parametrize("decay", DECAYS)
 def test_re_warming_starts_the_course_again(decay: Literal["constant", "cosine"]) -> None:
     schedule = Schedule(learning_rate=2.0, num_warmup_steps=2, decay=decay, num_decay_steps=3, floor=0.5)
     first = [schedule.rate(step) for step in range(7)]
@@ -44,17 +55,19 @@ def test_a_new_base_rate_counts_from_the_next_step() -> None:
     assert schedule.rate(schedule.step) == 0.5
 
 
-def test_reload_goes_on() -> None:
-    first = Schedule(learning_rate=1.0, num_warmup_steps=4)
+@pytest.mark.parametrize("decay", DECAYS)
+def test_reload_goes_on(decay: Literal["constant", "cosine"]) -> None:
+    first = Schedule(learning_rate=1.0, num_warmup_steps=4, decay=decay, num_decay_steps=6)
     for _ in range(3):
         first.advance()
     first.rewarm()
     first.set_rate(0.25)
     first.advance()
-    second = Schedule(learning_rate=1.0, num_warmup_steps=4)
+    second = Schedule(learning_rate=1.0, num_warmup_steps=4, decay=decay, num_decay_steps=6)
     second.load_state_dict(first.state_dict())
     assert second.state_dict() == {"learning_rate": 0.25, "step": 4, "rewarmed_at": 3}
     assert second.rate(second.step) == first.rate(first.step) == 0.125
+    assert [second.rate(step) for step in range(4, 20)] == [first.rate(step) for step in range(4, 20)]
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])

@@ -22,6 +22,7 @@ from daemon.learning.tables import MAX_TOTAL, SHARE_RATE, table_experts
 from daemon.learning.texts import text_experts
 from daemon.storage.tensors import all_finite
 from tests.contracts.expert_checks import CHECKS, Case, Pool, assert_same_state
+from tests.contracts.weight_checks import check_weight_two_doubles_the_step
 
 ELEC2 = Path(__file__).parents[2].parent / "shared" / "data" / "elec2.csv.gz"
 
@@ -90,7 +91,7 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", [*CHECKS, check_weight_two_doubles_the_step], ids=lambda check: check.__name__)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_contract(case: Case, check: Callable[[Case], None]) -> None:
     check(case)

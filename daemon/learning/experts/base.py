@@ -45,7 +45,10 @@ class Extractor(ABC):
 
     @abstractmethod
     def learn(self, target: float, weight: float) -> None:
-        """Take the current row into running statistics (nothing where weight is 0). `target` is a class index or number."""
+        """Take the current row into running statistics (nothing where weight is 0). `target` is a class index or number.
+
+        Statistics say how rows are, not what is to be learned of them: a row counts once, whatever its weight above 0.
+        """
 
     @abstractmethod
     def state_dict(self) -> State: ...
@@ -80,7 +83,11 @@ class Expert(ABC):
 
     @abstractmethod
     def learn(self, target: float, weight: float) -> None:
-        """Learn the current row after `predict`; a weight of 0 changes nothing, 2 doubles the step."""
+        """Learn the current row after `predict`; a weight of 0 changes nothing, 2 doubles the step.
+
+        What doubles is the gradient step where there is one; counts, votes and squares count the row twice. The class says
+        where it is otherwise.
+        """
 
     def grow(self) -> None:  # noqa: B027 - regression experts never grow
         """One more label is known."""

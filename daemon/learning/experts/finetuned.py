@@ -30,6 +30,13 @@ class FinetunedExpert(Expert):
     Rows between two steps are predicted with the same weights. So the first that is asked for takes up to 32 from there on
     along in one forward pass, and what that gave holds until the next step. `pieces` cuts micro-batches there, so that no pass
     takes rows along in vain; cutting them elsewhere changes nothing but rounding.
+
+    >>> from types import SimpleNamespace
+    >>> tokens = TextTokens(tokenizer=SimpleNamespace())
+    >>> tokens.rows = {"length": np.ones(1)}
+    >>> network = SimpleNamespace(logits=lambda rows: torch.tensor([[1.0, 3.0]]).log())
+    >>> FinetunedExpert(tokens=tokens, slow=SimpleNamespace(network=network)).predict().round(4).tolist()
+    [0.25, 0.75]
     """
 
     def __init__(self, *, tokens: TextTokens, slow: SlowPart, name: str = "finetuned") -> None:

@@ -19,6 +19,15 @@ class FourierLeastSquares(Expert):
     """Scores s_k = W_kᵀφ(x) fit one-hot labels by least squares with a memory of 1 / (1 - `forgetting`) rows.
 
     p is their `TemperedSoftmax`, φ is `FourierMap`'s.
+
+    >>> inputs = Dense()
+    >>> inputs.widen(1)
+    >>> fourier = FourierLeastSquares(name="fourier", inputs=inputs, bandwidth=1.0, forgetting=0.99, seed=0, num_features=50)
+    >>> fourier.grow()
+    >>> _ = fourier.predict()
+    >>> fourier.learn(0, 1.0)
+    >>> fourier.predict().round(2).tolist()
+    [0.99, 0.01]
     """
 
     def __init__(

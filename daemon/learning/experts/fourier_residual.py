@@ -13,7 +13,19 @@ from daemon.state import State
 
 
 class FourierResidual(Residual):
-    """f(x) by recursive least squares on random Fourier features of dense inputs (see `FourierMap`)."""
+    """f(x) by recursive least squares on random Fourier features of dense inputs (see `FourierMap`).
+
+    >>> from daemon.learning.features.inputs import Dense
+    >>> reference = Reference()
+    >>> reference.value, reference.scale = 10.0, 2.0
+    >>> fourier = FourierResidual(
+    ...     name="fourier", reference=reference, inputs=Dense(), bandwidth=1.0, forgetting=1.0, seed=0
+    ... )
+    >>> _ = fourier.predict()
+    >>> fourier.learn(12.0, 1.0)
+    >>> fourier.predict().round(2).tolist()
+    [11.83]
+    """
 
     def __init__(
         self,

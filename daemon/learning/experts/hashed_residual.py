@@ -24,6 +24,15 @@ class HashedResidual(Residual):
     """f = Σ x_j w_j over the features of a hashed sparse row, by AdaGrad; `2 ** bits` weights are shared by hash.
 
     A weight steps by `rate` / Σ|x| · x_j · g / √(Σg²), so that a row of features never seen moves by at most `rate`.
+
+    >>> reference = Reference()
+    >>> reference.value, reference.scale = 10.0, 2.0
+    >>> row = np.array([5], np.uint64), np.ones(1, np.float32)
+    >>> hashed = HashedResidual(name="hashed", reference=reference, row=lambda: row, rate=0.5)
+    >>> _ = hashed.predict()
+    >>> hashed.learn(12.0, 1.0)
+    >>> hashed.predict().round(4).tolist()      # half a scale further
+    [11.0]
     """
 
     def __init__(

@@ -24,6 +24,14 @@ class StreamingLDA(Expert):
     all rows: score_k = (D + n)·(μ_kᵀA⁻¹x − ½ μ_kᵀA⁻¹μ_k) + ln prior_k, and p = softmax(`temperature` · score), below 1
     since embeddings are no Gaussians. A⁻¹μ_k and μ_kᵀA⁻¹μ_k are kept up to date, so that predicting costs D · K.
 
+    >>> text = TextFeatures(encoder=None)
+    >>> text.width, text.embedding = 2, np.array([1.0, 0.0], np.float32)
+    >>> lda = StreamingLDA(text=text, temperature=1.0)
+    >>> lda.grow()
+    >>> lda.learn(0, 1.0)
+    >>> lda.predict().round(4).tolist()      # 3 · (1 − ½) + ln .01 against ln .001
+    [0.9782, 0.0218]
+
     Arrays over classes have the classes last and room for more, so that the inner loops run over whole vectors. Memory:
     D² + 2·D·K float64.
 

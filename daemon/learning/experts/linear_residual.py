@@ -15,7 +15,16 @@ from daemon.state import State
 
 
 class LinearResidual(Residual):
-    """f(x) = w·x + b by recursive least squares, over the inputs of several extractors."""
+    """f(x) = w·x + b by recursive least squares, over the inputs of several extractors.
+
+    >>> reference = Reference()
+    >>> reference.value, reference.scale = 10.0, 2.0
+    >>> linear = LinearResidual(name="linear", reference=reference, inputs=(), forgetting=1.0)
+    >>> _ = linear.predict()
+    >>> linear.learn(12.0, 1.0)      # a residual of one scale: b is the mean of 0 and 1
+    >>> linear.predict().tolist()
+    [11.0]
+    """
 
     def __init__(
         self,

@@ -13,7 +13,19 @@ from daemon.state import State
 
 
 class MLP(Expert):
-    """p = softmax of a `Perceptron`'s outputs, one a class, that of the spare class among them."""
+    """p = softmax of a `Perceptron`'s outputs, one a class, that of the spare class among them.
+
+    >>> inputs = Dense()
+    >>> inputs.widen(1)
+    >>> inputs.values_D[:] = 1.0
+    >>> mlp = MLP(name="mlp", inputs=inputs, seed=0, rate=0.003, steps=2)
+    >>> mlp.grow()
+    >>> for _ in range(10):
+    ...     p_K = mlp.predict()
+    ...     mlp.learn(0, 1.0)
+    >>> mlp.predict().round(3).tolist()
+    [0.999, 0.001]
+    """
 
     def __init__(
         self, *, name: str, inputs: Dense, seed: int, rate: float, steps: int, num_replayed: int = 16, memory: int = 2000

@@ -10,7 +10,18 @@ from daemon.state import State
 
 
 class MLPResidual(Residual):
-    """f(x) by a small neural network (see `Perceptron`), which replays the residuals that it saw."""
+    """f(x) by a small neural network (see `Perceptron`), which replays the residuals that it saw.
+
+    >>> from daemon.learning.features.inputs import Dense
+    >>> reference = Reference()
+    >>> reference.value, reference.scale = 10.0, 2.0
+    >>> mlp = MLPResidual(name="mlp", reference=reference, inputs=Dense(), seed=0)
+    >>> for _ in range(1000):
+    ...     _ = mlp.predict()
+    ...     mlp.learn(12.0, 1.0)
+    >>> mlp.predict().round(2).tolist()
+    [12.0]
+    """
 
     def __init__(
         self,

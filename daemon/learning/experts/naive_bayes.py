@@ -21,6 +21,14 @@ class NaiveBayes(Expert):
     x is the value of a feature in its row, not its raw count, which keeps long texts from being certain. α is small: what
     one label alone has had counts for much, which is what the linear experts say least about. Memory is bounded by
     `max_bytes` (see `SlotTable`).
+
+    >>> text = TextFeatures(encoder=None)
+    >>> text.indices, text.values = np.array([7], np.int32), np.ones(1, np.float32)
+    >>> bayes = NaiveBayes(text=text, smoothing=0.5)
+    >>> bayes.grow()
+    >>> bayes.learn(0, 1.0)
+    >>> bayes.predict().round(4).tolist()      # 1.5 rows · 1.5 / 2 against .5 · .5 / 1
+    [0.8182, 0.1818]
     """
 
     def __init__(

@@ -19,6 +19,13 @@ class RankNeighbors(Expert):
 
     A neighbour's vote is 1 / (distance + mean distance of the neighbours), scaled so that the votes sum to their number, times
     the weight of its row. p_k ∝ votes for k + .1. Memory: 4 bytes · `memory` an input.
+
+    >>> inputs = Dense()
+    >>> neighbors = RankNeighbors(name="neighbors", inputs=inputs, num_neighbors=1)
+    >>> neighbors.grow()
+    >>> neighbors.learn(0, 2.0)
+    >>> neighbors.predict().round(4).tolist()      # 2 + .1 against .1
+    [0.9545, 0.0455]
     """
 
     def __init__(self, *, name: str, inputs: Dense, num_neighbors: int, memory: int = 2000) -> None:

@@ -15,7 +15,13 @@ Floats = NDArray[np.float64]
 
 
 class Guess(Expert):
-    """A reference's value, as it is."""
+    """A reference's value, as it is.
+
+    >>> reference = Reference()
+    >>> reference.value = 3.0
+    >>> Guess(name="guess", reference=reference).predict().tolist()
+    [3.0]
+    """
 
     def __init__(self, *, name: str, reference: Reference) -> None:
         self.name = name

@@ -33,6 +33,14 @@ class SoftmaxBank:
     `experts()` are its R members for the pool. Memory is bounded by `max_bytes` for the hashed features (see `SlotTable`),
     and 2·R·K·(D + 1) float32.
 
+    >>> text = TextFeatures(encoder=None)
+    >>> text.indices, text.values = np.array([7], np.int32), np.ones(1, np.float32)
+    >>> slow, fast = SoftmaxBank(text=text, lda=None, rates=(0.1, 0.4)).experts()
+    >>> slow.grow()
+    >>> slow.learn(0, 1.0)
+    >>> slow.predict().round(4).tolist(), fast.predict().round(4).tolist()
+    ([0.5548, 0.4452], [0.7068, 0.2932])
+
     AdaGrad after Duchi, Hazan and Singer 2011.
     """
 

@@ -25,6 +25,14 @@ class Tiles(Expert):
     that knows more than 8 classes halves the rows of the table with each doubling of the classes, rows that fall together
     being averaged, so that the memory stays at `2 ** bits` · 64 bytes for weights and accumulators together.
 
+    >>> tokens = Tokens()
+    >>> tokens.hashes_T = np.array([5], np.uint64)
+    >>> tiles = Tiles(name="tiles", tokens=tokens, rate=0.5, bits=4)
+    >>> tiles.grow()
+    >>> tiles.learn(0, 1.0)
+    >>> tiles.predict().round(4).tolist()      # .55 against -.55: the token's weight and a tenth of it, the bias
+    [0.7498, 0.2502]
+
     After Duchi, Hazan and Singer 2011; tile coding after Albus 1975.
     """
 

@@ -28,6 +28,8 @@ class TextFeatures(Extractor):
 
     After `encode`: `indices` and `values`, both (n,), as `TextHasher` makes them; `embedding`, (D,), and
     `embeddings_BD` of the micro-batch with `row` the current one. Without an encoder D is 0.
+
+    Raises `ValueError` where the encoder gives NaN or infinity.
     """
 
     def __init__(self, *, encoder: SentenceEncoder | None, max_characters: int = 4000) -> None:
@@ -47,7 +49,10 @@ class TextFeatures(Extractor):
         texts = [text[: self._max_characters] for text in batch.texts]
         self._hashed = [self._hasher.hash(text) for text in texts]
         if self._encoder:
-            self.embeddings_BD = self._encoder.encode(texts)
+            embeddings_BD = self._encoder.encode(texts)
+            if not np.isfinite(embeddings_BD).all():
+                raise ValueError("the encoder gave an embedding that is not finite; its files are damaged: get them anew")
+            self.embeddings_BD = embeddings_BD
 
     def encode(self, row: int) -> None:
         self.row = row

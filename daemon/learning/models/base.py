@@ -6,6 +6,7 @@ T tokens. Arrays at this boundary are numpy; tensors on the device stay inside a
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,26 @@ from daemon.learning.batch import Batch
 from daemon.state import JSON, State
 
 Floats = NDArray[np.float64]
+
+
+def check_rows(targets: Sequence[float], weights: Sequence[float], *, classifies: bool) -> None:
+    """Raise `ValueError` for a weight or target that no model may learn, before it learns any row of the micro-batch.
+
+    A weight must be finite and at least 0; a target finite, and where `classifies` no less than 0, save that there a row of
+    weight 0 may have any: what it is labelled is not known, or of no account.
+
+    >>> check_rows([0.0, float("nan")], [1.0, 0.0], classifies=True)
+    >>> check_rows([float("nan")], [1.0], classifies=True)
+    Traceback (most recent call last):
+    ValueError: target nan is not a class index; drop such rows
+    """
+    for target, weight in zip(targets, weights, strict=True):
+        if not 0.0 <= weight < math.inf:  # NaN is in no range
+            raise ValueError(f"weight {weight} is not a finite number of at least 0; drop such rows")
+        if classifies and weight > 0.0 and not 0.0 <= target < math.inf:
+            raise ValueError(f"target {target} is not a class index; drop such rows")
+        if not classifies and not math.isfinite(target):
+            raise ValueError(f"target {target} is not a finite number; drop such rows")
 
 
 class Model(ABC):
@@ -42,6 +63,7 @@ class Model(ABC):
         """Predict each row, then learn it. Returns what was predicted: (B, C) with C as known after the batch, or (B,).
 
         A row of weight 0 is predicted but leaves every bit of the state as if it had not been there, save the row count.
+        Raises `ValueError` for a target or weight that is NaN or infinite, before any row is learned (see `check_rows`).
         """
 
     @abstractmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from daemon.learning.batch import Batch
 from daemon.learning.experts.base import array_bytes
 from daemon.learning.experts.slots import Slots, SlotTable
 from daemon.learning.models import linear_kernels as kernels
-from daemon.learning.models.base import Floats, Model
+from daemon.learning.models.base import Floats, Model, check_rows
 from daemon.learning.models.linear_inputs import RowReader, Rows
 from daemon.state import JSON, State
 
@@ -79,8 +78,7 @@ class Linear(Model):
 
     def learn(self, batch: Batch, target_B: Floats, weight_B: Floats) -> Floats:
         targets, weights, num_rows = target_B.tolist(), weight_B.tolist(), len(target_B)
-        if not self._classifies and not all(map(math.isfinite, targets)):
-            raise ValueError(f"target {target_B[~np.isfinite(target_B)][0]} is not a finite number; drop such rows")
+        check_rows(targets, weights, classifies=self._classifies)
         rows = self._reader.read(batch, weights)
         self._fit_columns()
         newest = max([target for target, weight in zip(targets, weights, strict=True) if weight > 0.0], default=-1.0)

@@ -12,7 +12,7 @@ from daemon.learning.anchor import Anchor
 from daemon.learning.batch import Batch
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.mixer import LOG_FLOOR, Mixer
-from daemon.learning.models.base import Floats
+from daemon.learning.models.base import Floats, check_rows
 from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
 from daemon.learning.reactions import Reactions
 from daemon.state import JSON, State
@@ -54,6 +54,7 @@ class Mixture(Pool):
         self._num_learned = 0
 
     def learn(self, batch: Batch, target_B: Floats, weight_B: Floats) -> Floats:
+        check_rows(target_B.tolist(), weight_B.tolist(), classifies=True)
         self.begin(batch)
         num_known = max(self.num_classes, int(target_B.max(initial=-1.0)) + 1)
         output_BC = np.zeros((len(batch), num_known))

@@ -9,7 +9,7 @@ import numpy as np
 
 from daemon.learning.batch import Batch
 from daemon.learning.experts.base import Expert, Extractor
-from daemon.learning.models.base import Floats
+from daemon.learning.models.base import Floats, check_rows
 from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
 from daemon.learning.reactions import Reactions
 from daemon.learning.regression_mixer import RegressionMixer
@@ -45,8 +45,7 @@ class RegressionMixture(Pool):
         self._mixer = mixer
 
     def learn(self, batch: Batch, target_B: Floats, weight_B: Floats) -> Floats:
-        if not np.isfinite(target_B).all():
-            raise ValueError(f"target {target_B[~np.isfinite(target_B)][0]} is not a finite number; drop such rows")
+        check_rows(target_B.tolist(), weight_B.tolist(), classifies=False)
         self.begin(batch)
         output_B = np.zeros(len(batch))
         for row in range(len(batch)):

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from daemon.learning.batch import Batch
 from daemon.learning.device import to_device
-from daemon.learning.models.base import Floats, Model
+from daemon.learning.models.base import Floats, Model, check_rows
 from daemon.learning.models.finetuned import Finetuned
 from daemon.learning.models.frozen import Frozen
 from daemon.learning.models.network import Network
@@ -87,6 +87,7 @@ class Transformer(Model):
     def learn(self, batch: Batch, target_B: NDArray[np.float64], weight_B: NDArray[np.float64]) -> Floats:
         if not len(batch):
             return self._fetch([])
+        check_rows(target_B.tolist(), weight_B.tolist(), classifies=self._classifies)
         rows = self._network.encode(batch.texts) | {"target": target_B, "weight": weight_B}
         outputs = [self._learn_piece(take(rows, piece)) for piece in self._slow.pieces(weight_B)]
         self._rows += len(batch)

@@ -27,6 +27,7 @@ from daemon.learning.schedules import Schedule
 from daemon.state import State
 from daemon.storage.tensors import host_copy
 from tests.contracts.expert_checks import CHECKS, Case, Pool, assert_same_state, states_differ
+from tests.contracts.weight_checks import check_weight_two_doubles_the_step
 from tests.learning.orders import order_mixture, order_rows
 from tests.learning.texts import topic_rows
 from tests.learning.tiny import tiny_bert
@@ -107,9 +108,13 @@ def expert(model: Model) -> State:
     return state
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def case(encoder: Path) -> Case:
+    return Case("finetuned", lambda: pool(encoder), TOPICS, TOPIC_TARGETS)
+
+
+@pytest.mark.parametrize("check", [*CHECKS, check_weight_two_doubles_the_step], ids=lambda check: check.__name__)
 def test_contract(encoder: Path, check: Callable[[Case], None]) -> None:
-    check(Case("finetuned", lambda: pool(encoder), TOPICS, TOPIC_TARGETS))
+    check(case(encoder))
 
 
 def test_what_only_the_order_of_words_tells_is_learned_and_the_expert_earns_its_weight(make: Callable[..., Model]) -> None:

@@ -17,6 +17,7 @@ from daemon.learning.experts.prior import DecayedPrior
 from daemon.learning.experts.softmax import SoftmaxBank
 from daemon.learning.features.text import TextFeatures
 from tests.contracts.expert_checks import CHECKS, Case, Pool, Runner
+from tests.contracts.weight_checks import check_weight_two_doubles_the_step
 from tests.learning.texts import HashedEncoder, text_experts, topic_rows
 
 BATCH, TARGETS = topic_rows(60, seed=5)
@@ -47,7 +48,7 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", [*CHECKS, check_weight_two_doubles_the_step], ids=lambda check: check.__name__)
 @pytest.mark.parametrize("example", CASES, ids=str)
 def test_contract(example: Case, check: Callable[[Case], None]) -> None:
     check(example)
@@ -160,6 +161,22 @@ def test_neighbours_are_the_last_ones_and_those_of_the_same_micro_batch() -> Non
         knn.learn(target, 1.0)
     np.testing.assert_allclose(predicted[3], np.array([0.1, 1.1, 0.1, 0.1]) / 1.4, rtol=1e-6)  # "bread" of this batch
     assert predicted[4].argmax() != 0  # "sail" of row 0 has been overwritten
+
+
+def test_a_weight_multiplies_the_vote_of_a_neighbour_and_not_its_balanced_one() -> None:
+    text = TextFeatures(encoder=HashedEncoder())
+    knn = NearestNeighbours(text=text, pseudo_count=0.1)
+    batch = Batch(["sail"] * 3, [{}] * 3)
+    text.begin(batch)
+    knn.begin(batch)
+    for label, weight in enumerate((3.0, 1.0)):
+        text.encode(label)
+        knn.grow()
+        knn.learn(label, weight)
+    text.encode(2)
+    np.testing.assert_allclose(knn.predict(), np.array([3.1, 1.1, 0.1]) / 4.3, rtol=1e-6)
+    # The mean weight of a class is 4 / 3, with the spare.
+    np.testing.assert_allclose(knn.predict_balanced(), np.array([4 / 3, 4 / 3, 0.0]) / 2.9667 + 0.1 / 2.9667, rtol=1e-4)
 
 
 def test_a_state_of_another_shape_is_refused() -> None:

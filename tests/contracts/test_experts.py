@@ -1,0 +1,57 @@
+"""Every class of expert is under the contract: in a pool that the checks run over, in the table of steps, with an example.
+
+A new class needs a place in a pool of its area, or a pool of its own that is listed here, and its line in `STEPS`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from daemon.learning import experts, features
+from daemon.learning.experts.base import Expert, Extractor
+from tests.contracts.discovery import classes_of, has_example
+from tests.contracts.expert_checks import Case
+from tests.contracts.weight_checks import STEPS, elsewhere, entries
+from tests.learning import test_regressors, test_tables
+from tests.learning.experts import test_finetuned, test_text_experts
+from tests.learning.tiny import tiny_bert
+
+FOUND = classes_of(Expert, experts)
+DOCUMENTED = sorted((kind for kind in FOUND if not kind.__name__.startswith("_")), key=lambda kind: kind.__name__)
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
+    """The whole pools that `CHECKS` and the table of steps run over in the tests of each area."""
+    areas = (*test_text_experts.CASES, *test_tables.CASES, *test_regressors.CASES)
+    encoder = tiny_bert(tmp_path_factory.mktemp("encoder"), test_finetuned.TOPICS.texts)
+    return [*(case for case in areas if case.name in ("all", "text and table")), test_finetuned.case(encoder)]
+
+
+def test_every_expert_and_extractor_is_in_a_pool_that_the_checks_run_over(cases: list[Case]) -> None:
+    pools = [case.make() for case in cases]
+    assert {type(expert) for _, pool in pools for expert in pool} == FOUND
+    assert {type(extractor) for extractors, _ in pools for extractor in extractors} == classes_of(Extractor, features)
+
+
+def test_the_table_of_steps_names_every_expert() -> None:
+    assert STEPS.keys() == FOUND
+
+
+def test_every_step_is_taken(cases: list[Case]) -> None:
+    """No relation holds because nothing moved."""
+    moved = {
+        (kind, path.partition(".")[2])
+        for case in cases
+        for kind, path, entry, relation in entries(case)
+        if relation is not None and entry.one.shape == entry.two.shape and (entry.one != entry.two).any()
+    }
+    named = {
+        (kind, path) for kind, relations in STEPS.items() for path, relation in relations.items() if relation is not elsewhere
+    }
+    assert named <= moved
+
+
+@pytest.mark.parametrize("kind", DOCUMENTED)
+def test_a_documented_example_is_there(kind: type[Expert]) -> None:
+    assert has_example(kind)
