@@ -134,8 +134,7 @@ class Keeper:
         def then(_: object, seconds: float) -> None:
             # Save before commit: the brokers are never told of more than a crash would keep.
             failpoint("commit.before")
-            self._source.commit(positions)
-            failpoint("commit.done")
+            self._source.commit(positions, then=lambda: failpoint("commit.done"))
             self._telemetry.checkpoint(seconds=seconds, at_s=self._wall_clock())
 
         def failed(error: StorageError) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -84,8 +84,9 @@ class RowSource(Source):
     def lag(self) -> dict[int, int]:
         return self._buffers.lag()
 
-    def commit(self, positions: Mapping[int, int]) -> None:
+    def commit(self, positions: Mapping[int, int], *, then: Callable[[], None] = lambda: None) -> None:
         """Nothing to tell: no tool asks a file how far it was read."""
+        then()
 
     def skipped(self) -> Sequence[Run]:
         """Always empty: a file loses no rows but by being replaced, which is an error."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -75,8 +75,8 @@ class HistoryFirst(Source):
     def lag(self) -> dict[int, int]:
         return {HISTORY: self._history.lag()[0], **self._stream.lag()}
 
-    def commit(self, positions: Mapping[int, int]) -> None:
-        self._stream.commit(_of_stream(positions))
+    def commit(self, positions: Mapping[int, int], *, then: Callable[[], None] = lambda: None) -> None:
+        self._stream.commit(_of_stream(positions), then=then)
 
     def skipped(self) -> Sequence[Run]:
         return self._stream.skipped()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from kafka import TopicPartition
@@ -117,8 +117,8 @@ class KafkaSource(Source):
     def lag(self) -> dict[int, int]:
         return self._buffers.lag()
 
-    def commit(self, positions: Mapping[int, int]) -> None:
-        self._committer.commit(positions)
+    def commit(self, positions: Mapping[int, int], *, then: Callable[[], None] = lambda: None) -> None:
+        self._committer.commit(positions, then=then)
 
     def skipped(self) -> Sequence[Run]:
         return self._buffers.skipped()

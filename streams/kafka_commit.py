@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
@@ -26,7 +26,7 @@ class Committer:
 
     def __init__(self, *, cluster: KafkaCluster, topic: str, group_id: str) -> None:
         self._cluster, self._topic, self._group_id = cluster, topic, group_id
-        self._pending: dict[int, int] = {}
+        self._pending: tuple[dict[int, int], Callable[[], None]] | None = None
         self._changed = threading.Condition()
         self._closed = False
         self._in_trouble = False
@@ -34,11 +34,13 @@ class Committer:
         self.failures = 0
         """Commits that failed so far."""
 
-    def commit(self, positions: Mapping[int, int]) -> None:
-        if not self._group_id:
+    def commit(self, positions: Mapping[int, int], *, then: Callable[[], None]) -> None:
+        """`then` is called by that thread once the brokers have acknowledged; at once where there is nothing to commit."""
+        if not self._group_id or not positions:
+            then()
             return
         with self._changed:
-            self._pending = dict(positions)
+            self._pending = dict(positions), then
             if not self._thread.is_alive() and not self._closed:
                 self._thread.start()
             self._changed.notify_all()
@@ -56,9 +58,10 @@ class Committer:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._pending or self._closed)
-                positions, self._pending = self._pending, {}
-            if not positions:
+                pending, self._pending = self._pending, None
+            if pending is None:
                 break
+            positions, then = pending
             offsets = {TopicPartition(self._topic, p): OffsetAndMetadata(o, "", -1) for p, o in positions.items()}
             try:
                 consumer = consumer or self._cluster.consumer(group_id=self._group_id, enable_auto_commit=False)
@@ -66,6 +69,8 @@ class Committer:
                 self._in_trouble = False
             except (KafkaError, SourceError) as error:
                 self._note_failure(error)
+            else:
+                then()
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=_TIMEOUT_MS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from streams.record import Record, Run
 
@@ -72,8 +72,12 @@ class Source(ABC):
         """Partition -> number of offsets between its position and its end; cheap, as last seen by the reading thread."""
 
     @abstractmethod
-    def commit(self, positions: Mapping[int, int]) -> None:
-        """Tell lag tools how far the checkpoint reaches. Best effort: a failure is logged once and counted, never raised."""
+    def commit(self, positions: Mapping[int, int], *, then: Callable[[], None] = lambda: None) -> None:
+        """Tell lag tools how far the checkpoint reaches. Best effort: a failure is logged once and counted, never raised.
+
+        `then` is called once they can see it, perhaps by another thread; never after a failure, nor where later positions
+        replaced these.
+        """
 
     @abstractmethod
     def skipped(self) -> Sequence[Run]:

@@ -71,7 +71,7 @@ def test_each_thing_is_durable_before_another_relies_on_it(tmp_path: Path, monke
 
 def test_only_the_positions_of_a_checkpoint_are_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     committed: list[object] = []
-    monkeypatch.setattr(FileSource, "commit", lambda _, positions: committed.append(positions))
+    monkeypatch.setattr(FileSource, "commit", lambda _, positions, then: committed.append(positions))
     with started(tmp_path) as (assembled, gatherer):
         assembled.trainer._keeper._start_checkpoint(assembled.pipeline)
         # Learned while the checkpoint is written, so no part of it.

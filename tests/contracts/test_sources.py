@@ -232,7 +232,9 @@ def test_log_made_anew_is_refused(log: Log) -> None:
 def test_closed_source_wakes_and_refuses_takers(log: Log) -> None:
     source = log.source()
     source.open({})
-    source.commit({0: 0})
+    told: list[str] = []
+    source.commit({0: 0}, then=lambda: told.append("committed"))
+    assert told == ["committed"]  # at once, where there is no group
     source.close()
     source.close()
     with pytest.raises(SourceError, match="closed"):

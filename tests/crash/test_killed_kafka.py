@@ -12,7 +12,7 @@ from daemon.storage.checkpoints import Checkpoints
 from tests.crash import runs
 from tests.crash.live import live_equals_replay, replayed
 from tests.crash.starts import Launcher
-from tests.crash.topics import assert_each_position_once, covered, kafka_settings, produce, standing
+from tests.crash.topics import assert_each_position_once, committed, covered, kafka_settings, produce, standing
 from tests.crash.trial import Trial
 from tests.kafka_broker import LEAKS_SOCKETS, Cluster
 
@@ -110,3 +110,23 @@ def test_a_checkpoint_of_what_was_given_up_is_refused(kafka: Cluster, launcher: 
     refused = runs.run_once(folder, settings)
     assert refused.returncode == 2
     assert "gave up because their records were gone; remove it" in refused.stderr
+
+
+def test_killed_at_either_side_of_the_commit(kafka: Cluster, launcher: Launcher, tmp_path: Path) -> None:
+    """Before it the brokers know nothing, after it just what the checkpoint says; neither costs a bit."""
+    lines = runs.stream(tmp_path, num_rows=48).read_text(encoding="utf-8").splitlines()
+    topic = kafka.new_topic(3)
+    produce(kafka, topic, lines, partitions=3)
+    settings = [*kafka_settings(kafka, topic), "model.encoder=none", "storage.checkpoint_interval_s=1e9"]
+    # The first of all groups waits long for its coordinator, so it is not one that is looked at.
+    expected = launcher.start(tmp_path / "untouched", runs.arguments(tmp_path / "untouched", settings)).result()
+    for point, known in (("commit.before", {}), ("commit.done", {0: 16, 1: 16, 2: 16})):
+        folder, group = tmp_path / point, f"{topic}-{point}"
+        arguments = runs.arguments(folder, [*settings, f"source.group_id={group}"])
+        assert launcher.start(folder, arguments, failpoint=point).result() is None
+        checkpoint = Checkpoints(folder / "checkpoints").load_newest()
+        assert checkpoint is not None
+        assert checkpoint.state["progress"]["positions"] == {"0": 16, "1": 16, "2": 16}
+        assert committed(kafka, topic, group) == known
+        assert launcher.start(folder, arguments).result() == expected
+        assert committed(kafka, topic, group) == {0: 16, 1: 16, 2: 16}

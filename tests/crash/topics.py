@@ -59,6 +59,13 @@ class Trickle:
                 self.ends[partition] += 1
 
 
+def committed(kafka: Cluster, topic: str, group: str) -> dict[int, int]:
+    """Partition -> the offset that the brokers have for `group`."""
+    with kafka.admin() as admin:
+        found = admin.list_group_offsets(group)[group]
+    return {tp.partition: offset.offset for tp, offset in found.items() if tp.topic == topic}
+
+
 def standing(folder: Path) -> list[Entry]:
     """The entries of the ledger but those that a later one made void."""
     entries: list[Entry] = []
