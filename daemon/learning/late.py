@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +71,7 @@ class Late(Model):
         self._begin([*due, *new])
         outputs, num_learned = [], 0
         for row, (text, features) in enumerate(new):
+            self._pool.turn()
             said = self._pool.say(len(due) + row)
             answers = self._pool.answers(said)
             outputs.append(self._prior.blend(*answers) if len(answers) == 2 else answers[0] if answers else np.zeros(0))
@@ -88,6 +89,7 @@ class Late(Model):
             return
         self._begin([(row.text, row.features) for row in self._pending])
         for row in range(len(self._pending)):
+            self._pool.turn()
             self._learn_oldest(row)
 
     def _begin(self, rows: Sequence[tuple[str, Mapping[str, float | str]]]) -> None:
@@ -113,6 +115,13 @@ class Late(Model):
 
     def predict_balanced(self, batch: Batch) -> Floats:
         return self._pool.predict_balanced(batch)
+
+    def pieces(self, weight_B: Floats) -> list[slice]:
+        """Where the rows that come due make the pool turn."""
+        first = min(max(0, self._delay - len(self._pending)), len(weight_B))  # rows that no label comes with
+        waiting = np.array([row.weight for row in self._pending] + weight_B.tolist())
+        ends = {first + piece.stop for piece in self._pool.pieces(waiting[: len(weight_B) - first])}
+        return [slice(start, end) for start, end in pairwise(sorted({0, *ends, len(weight_B)}))]
 
     def react(self) -> None:
         self._pool.react()

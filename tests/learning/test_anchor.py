@@ -80,7 +80,7 @@ def test_before_an_alarm_and_where_it_is_off_nothing_is_kept() -> None:
 
 def test_it_goes_after_its_rows_and_rows_without_weight_do_not_count() -> None:
     model = text_mixture(with_encoder=False)
-    learn(model, *rows(50, seed=1))
+    learn(model, *rows(64, seed=1))
     model.react()
     learn(model, *rows(HOLD_ROWS - 1, seed=2), cut=200)
     learn(model, *rows(10, seed=3), weight=0.0)
@@ -91,13 +91,14 @@ def test_it_goes_after_its_rows_and_rows_without_weight_do_not_count() -> None:
 
 def test_an_alarm_while_it_holds_keeps_it_for_longer_and_changes_nothing_else() -> None:
     model = text_mixture(with_encoder=False)
-    learn(model, *rows(300, seed=1))
+    learn(model, *rows(320, seed=1))
     model.react()
-    learn(model, *rows(100, seed=2))
+    learn(model, *rows(128, seed=2))
     before = model.state_dict()["anchor"]
     model.react()
+    model.turn()
     after = model.state_dict()["anchor"]
-    assert (before.pop("rows_left"), after.pop("rows_left")) == (HOLD_ROWS - 100, HOLD_ROWS)
+    assert (before.pop("rows_left"), after.pop("rows_left")) == (HOLD_ROWS - 128, HOLD_ROWS)
     assert_same_state(before, after)
 
 
@@ -115,10 +116,10 @@ def test_it_mixes_as_the_pool_did_hundreds_of_rows_before_the_alarm() -> None:
 
 def test_a_label_that_came_since_gets_what_it_gave_to_a_new_one() -> None:
     model = text_mixture(with_encoder=False)
-    batch, _ = rows(40, seed=1)
-    learn(model, batch, np.arange(40.0) % 2)
+    batch, _ = rows(64, seed=1)
+    learn(model, batch, np.arange(64.0) % 2)
     model.react()
-    learn(model, batch, np.arange(40.0) % 4)
+    learn(model, batch, np.arange(64.0) % 4)
     assert model._anchor is not None
     model.begin(batch)
     said_K = model.say(0)[-1]
@@ -129,7 +130,7 @@ def test_a_label_that_came_since_gets_what_it_gave_to_a_new_one() -> None:
 @pytest.mark.parametrize("with_encoder", [False, True])
 def test_it_goes_on_where_it_was_saved(with_encoder: bool) -> None:
     first, second = text_mixture(with_encoder=with_encoder), text_mixture(with_encoder=with_encoder)
-    learn(first, *rows(300, seed=1))
+    learn(first, *rows(320, seed=1))
     first.react()
     learn(first, *rows(50, seed=2))
     second.load_state_dict(first.state_dict())

@@ -51,7 +51,6 @@ class Mixture(Pool):
         self._mixer = mixer
         self._anchor = None if make_experts is None else Anchor(make_experts=make_experts)
         self.num_classes = 0
-        self._num_learned = 0
 
     def learn(self, batch: Batch, target_B: Floats, weight_B: Floats) -> Floats:
         check_rows(target_B.tolist(), weight_B.tolist(), classifies=True)
@@ -59,6 +58,7 @@ class Mixture(Pool):
         num_known = max(self.num_classes, int(target_B.max(initial=-1.0)) + 1)
         output_BC = np.zeros((len(batch), num_known))
         for row in range(len(batch)):
+            self.turn()
             p_EK = self.say(row)
             mixed_K, alone_E = self._mix(p_EK), self.alone(p_EK)
             self.look(alone_E)
@@ -141,9 +141,8 @@ class Mixture(Pool):
     def _learn_row(self, target: int, weight: float, mixed_K: Floats, answer_E: NDArray[np.int64]) -> None:
         seen_as = min(target, len(mixed_K) - 1)  # a new label was predicted as the spare
         self.errors_E += answer_E != target
-        self._num_learned += 1
         loss = -float(np.log(mixed_K[seen_as]))
-        self._loss += (loss - self._loss) / min(self._num_learned, LOSS_HORIZON_ROWS)
+        self._loss += (loss - self._loss) / min(self.num_learned + 1, LOSS_HORIZON_ROWS)
         if self._anchor is not None:
             self._anchor.learn(seen_as, weight, self._mixer)
         self._mixer.learn(seen_as, weight)
@@ -153,14 +152,15 @@ class Mixture(Pool):
             self.num_classes += 1
         self._learn_parts(target, weight)
 
-    def react(self) -> None:
-        super().react()
+    def _react_now(self) -> None:
+        super()._react_now()
         if self._anchor is not None and self._reactions.anchor:
             self._anchor.drop(experts=self._experts, mixer=self._mixer, num_classes=self.num_classes)
+            self._anchor.begin(self._batch)
 
     def state_dict(self) -> State:
         anchor = {} if self._anchor is None else {"anchor": self._anchor.state_dict()}
-        return super().state_dict() | anchor | {"learned": self._num_learned, "num_classes": self.num_classes}
+        return super().state_dict() | anchor | {"num_classes": self.num_classes}
 
     def state_bytes(self) -> dict[str, int]:
         return super().state_bytes() | ({} if self._anchor is None else {"anchor": self._anchor.num_bytes()})
@@ -169,7 +169,6 @@ class Mixture(Pool):
         super().load_state_dict(state)
         if self._anchor is not None:
             self._anchor.load_state_dict(state["anchor"], self._mixer)
-        self._num_learned = int(state["learned"])
         self.num_classes = int(state["num_classes"])
 
     def weights(self) -> State:

@@ -20,6 +20,8 @@ from daemon.state import JSON, State
 
 # How far back the loss shown in telemetry reaches, in rows.
 LOSS_HORIZON_ROWS = 500
+# A reaction applies from the next learned row on whose ordinal is a multiple of this.
+REACT_ROWS = 64
 NOTHING = np.empty(0, np.float32)
 
 
@@ -65,6 +67,9 @@ class Pool(Model):
         self._weighing, self._reactions, self._shows_inputs = weighing, reactions, shows_inputs
         self._companions = dict(companions or {})
         self.num_rows = 0
+        self.num_learned = 0
+        self._reaction_due = False
+        self._batch = Batch((), ())
         self.errors_E = np.zeros(len(self._experts))
         """What each expert would have lost alone: errors, or the sum of its absolute errors."""
         self._loss = 0.0
@@ -77,6 +82,7 @@ class Pool(Model):
 
     def begin(self, batch: Batch) -> None:
         """Take a micro-batch; no part of it is learned yet."""
+        self._batch = batch
         for extractor in self._extractors.values():
             extractor.begin(batch)
         for expert in self._experts:
@@ -116,6 +122,7 @@ class Pool(Model):
             extractor.encode(row)
 
     def _learn_parts(self, target: float, weight: float) -> None:
+        self.num_learned += 1
         for expert in self._experts:
             expert.learn(target, weight)
         for extractor in self._extractors.values():
@@ -123,9 +130,20 @@ class Pool(Model):
 
     def pieces(self, weight_B: Floats) -> list[slice]:
         ends = {piece.stop for expert in self._experts for piece in expert.pieces(weight_B)}
+        learned_B = self.num_learned + np.cumsum(weight_B > 0)
+        ends |= set((np.flatnonzero((weight_B > 0) & (learned_B % REACT_ROWS == 0)) + 1).tolist())
         return [slice(start, end) for start, end in pairwise(sorted({0, *ends}))]
 
     def react(self) -> None:
+        self._reaction_due = True
+
+    def turn(self) -> None:
+        """Called before each row that may be learned: a reaction that waits for its place applies here, if this is it."""
+        if self._reaction_due and self.num_learned % REACT_ROWS == 0:
+            self._reaction_due = False
+            self._react_now()
+
+    def _react_now(self) -> None:
         if self._reactions.faster_mixer:
             self._weighing.hasten()
         for expert in self._experts:
@@ -144,12 +162,18 @@ class Pool(Model):
         return stats
 
     def state_dict(self) -> State:
-        own = {"rows": self.num_rows, "loss": self._loss, "errors": self.errors_E.copy()}
+        own = {
+            "rows": self.num_rows,
+            "reaction": {"learned": self.num_learned, "due": self._reaction_due},
+            "loss": self._loss,
+            "errors": self.errors_E.copy(),
+        }
         return own | self._parts(_state_of)
 
     def load_state_dict(self, state: State) -> None:
         self._load_parts(state, lambda part, saved: part.load_state_dict(saved))
         self.num_rows = int(state["rows"])
+        self.num_learned, self._reaction_due = int(state["reaction"]["learned"]), bool(state["reaction"]["due"])
         self._loss = float(state["loss"])
         self.errors_E = np.array(state["errors"], np.float64)
 

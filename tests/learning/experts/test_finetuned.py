@@ -161,13 +161,14 @@ def test_each_piece_is_one_forward_pass(encoder: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("saved_at", [60, 64])
 def test_saved_and_loaded_it_goes_on_bit_for_bit(make: Callable[..., Model], saved_at: int) -> None:
-    # After 60 rows four wait for their step, and the reaction with them; after 64 none does.
+    # After 60 rows four wait for their step; after 64 none does.
     whole, resumed = make(), make()
     learn(whole, 0, saved_at)
     whole.react()
     whole.set_rate(1e-3)
     saved = host_copy(whole.state_dict())
-    assert saved["experts"]["finetuned"]["generators"] == {"seed": 0, "steps": saved_at // 8, "reaction_due": saved_at == 60}
+    assert saved["experts"]["finetuned"]["generators"] == {"seed": 0, "steps": saved_at // 8, "reaction_due": False}
+    assert saved["reaction"] == {"learned": saved_at, "due": True}
     assert len(saved["experts"]["finetuned"]["pending"].get("target", ())) == saved_at % 8
     resumed.load_state_dict(saved)
     assert (learn(whole, saved_at, 200, cut=9) == learn(resumed, saved_at, 200, cut=9)).all()
@@ -227,15 +228,17 @@ def test_a_new_rate_and_the_reactions_reach_it(make: Callable[..., Model]) -> No
     model.set_rate(1e-3)
     assert model.stats()["learning_rate"] == 1e-3
     model.react()
-    assert model.stats()["learning_rate"] == 1e-3, "rows that wait were scored before the alarm"
-    before = expert(model)["replay"]
     learn(model, 60, 64)
+    assert model.stats()["learning_rate"] == 1e-3, "it applies from a multiple of 64 rows on"
+    before = expert(model)["replay"]
+    learn(model, 64, 65)
     assert model.stats()["learning_rate"] == 0.25e-3, "a quarter of the way up again"
     assert states_differ({"replay": before}, {"replay": expert(model)["replay"]})
     switched_off = make("reactions.rewarm=false", "reactions.recent_replay=false")
     learn(switched_off, 0, 64)
     before = expert(switched_off)
     switched_off.react()
+    switched_off.turn()
     assert_same_state(before, expert(switched_off))
 
 
