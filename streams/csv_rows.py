@@ -120,7 +120,7 @@ class CsvReader(RowReader):
             raise UnfitError(f"{self.path}: is empty; give a file with a header, or JSON lines")
         if self._fields.label not in header:
             raise UnfitError(
-                f'{self.path}: no column is called "{self._fields.label}"; name the label with --label '
+                f'{self.path}: no column is called "{self._fields.label}"; name it with --label or in decoding.label '
                 f"(columns there: {listed(header)})"
             )
         twice = sorted({name for name in header if header.count(name) > 1})

@@ -55,8 +55,8 @@ def inspect(path: Path, *, fields: Fields) -> RowKinds:
     rows = [row for value in values if isinstance(row := _parse(value), dict)]
     if not any(row.get(fields.label) is not None for row in rows):
         raise UnfitError(
-            f'{path}: none of the first {len(values)} rows has the label "{fields.label}"; name it with --label '
-            f"({_what_is_there(reader, rows)})"
+            f'{path}: none of the first {len(values)} rows has the label "{fields.label}"; name it with --label or in '
+            f"decoding.label ({_what_is_there(reader, rows)})"
         )
     kinds = RowKinds(
         text=any(row.get(fields.text) is not None for row in rows), features=any(row.get(fields.features) for row in rows)

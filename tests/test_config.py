@@ -9,7 +9,10 @@ import pytest
 
 from daemon.config import examine, fixed_settings, journaled_settings, load, refuse_changes, secret
 from daemon.errors import ConfigError
+from daemon.monitoring.drift.budget import KINDS
+from daemon.monitoring.drift.calibration import STRICTNESS
 from daemon.settings import FilesSettings, KafkaSettings
+from daemon.settings.between import BINARY_DETECTORS
 
 FILES = {"source": {"kind": "files", "paths": ["a.jsonl"]}}
 
@@ -68,6 +71,33 @@ def test_what_no_single_field_can_see_is_told_too() -> None:
 def test_what_could_not_work_is_told_at_the_start(overrides: list[str], mistake: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(mistake)):
         load(None, defaults={"source": {"kind": "kafka", "topic": "t"}}, environ={}, overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "mistake"),
+    [
+        (["model.kind=transformer", "replay.capacity=1"], "replay.capacity: 1 rows cannot be parted by"),
+        (["model.training=full", "replay.capacity=2"], "replay.capacity: 2 rows cannot be parted by"),
+        (["task.kind=regression", "monitoring.detectors=['glr', 'stepd', 'hddm_w']", "monitoring.alarms_per_100k=1"],
+         "monitoring.detectors: stepd, hddm_w watch errors of 0 or 1"),
+    ],
+)  # fmt: skip
+def test_what_nothing_could_be_built_from_is_told_at_the_start(overrides: list[str], mistake: str) -> None:
+    _, mistakes = examine(None, defaults=FILES, environ={}, overrides=overrides)
+    assert [told[: len(mistake)] for told in mistakes] == [mistake]
+
+
+@pytest.mark.parametrize(
+    "override", ["replay.capacity=4", "replay.recent_share=0.6", "replay.kind=reservoir", "model.kind=mixture"]
+)
+def test_a_replay_that_can_be_parted_or_is_not_used_is_let_be(override: str) -> None:
+    given = ["model.kind=transformer", "replay.capacity=2", override]
+    assert examine(None, defaults=FILES, environ={}, overrides=given)[1] == []
+
+
+def test_the_detectors_of_a_regression_are_those_calibrated_for_one() -> None:
+    calibrated = {name for name, direction, values in STRICTNESS if (direction, values) == ("worse", "relative")}
+    assert set(KINDS) - calibrated == set(BINARY_DETECTORS)
 
 
 def test_an_empty_label_is_none() -> None:

@@ -59,3 +59,12 @@ def device(settings: Settings) -> str:
 def storage(settings: Settings) -> str:
     Writer(settings.storage.folder).close()
     return f"{settings.storage.folder} can be written and nobody else writes it"
+
+
+def dead_letters(settings: Settings) -> str:
+    """Where they go. Raises `DeadLetterError` for a topic that is not there."""
+    chosen = settings.dead_letters
+    if chosen.kind == "file":
+        return f"a file in {settings.storage.folder}"
+    sources.dead_letters(settings).close()
+    return f"topic {chosen.topic} is there"

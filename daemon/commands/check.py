@@ -12,8 +12,10 @@ from daemon.assembly import sources
 from daemon.config import examine, listed, secret
 from daemon.errors import ConfigError, LearndError
 from daemon.serving.security import choose_access, read_token
+from daemon.serving.sockets import resolve
 from daemon.settings import KafkaSettings, Settings
 from streams.errors import StreamError
+from streams.table import inspect
 
 Check = Callable[[], object]
 
@@ -50,6 +52,7 @@ def _at_hand(settings: Settings) -> list[tuple[str, Check]]:
         ("decoding", lambda: sources.fields(settings)),
         ("storage", lambda: _storage(settings)),
         ("serving", lambda: _access(settings)),
+        ("telemetry.host", lambda: resolve(settings.telemetry.host, port=None)),
     ]
 
 
@@ -67,10 +70,17 @@ def _source(settings: Settings) -> None:
 
 def _history(settings: Settings) -> None:
     history = settings.training.warm_start
-    if history and not Path(history).exists():
+    if not history:
+        return
+    if not Path(history).exists():
         raise ConfigError(f"{history}: no such file; check training.warm_start")
-    if history and Path(history).is_dir():
+    if Path(history).is_dir():
         raise ConfigError(f"{history}: is a folder; name a file in training.warm_start")
+    try:
+        fields = sources.fields(settings)
+    except ConfigError:
+        return  # told once, under decoding
+    inspect(Path(history), fields=fields)
 
 
 def _storage(settings: Settings) -> None:
@@ -94,6 +104,7 @@ def _reach_out(settings: Settings) -> int:
         ("encoder", probes.encoder),
         ("device", probes.device),
         ("storage", probes.storage),
+        ("dead_letters", probes.dead_letters),
     ):
         found = _outcome(partial(probe, settings))
         failures += isinstance(found, Exception)

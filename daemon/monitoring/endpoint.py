@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -27,7 +28,9 @@ class TelemetryEndpoint:
         """Listens from now on; port 0 takes a free one. Raises `ConfigError` where the address cannot be had."""
         handler = type("Handler", (_Handler,), {"registry": registry, "health": health})
         try:
-            self._server = _Server((host, port), handler)
+            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+            server = type("Server", (_Server,), {"address_family": family})
+            self._server: _Server = server(address, handler)
         except OSError as error:
             raise ConfigError(
                 f"telemetry cannot listen on {host}:{port}: {error.strerror or error}; "

@@ -9,6 +9,9 @@ from pathlib import Path
 from daemon.settings import KafkaSettings, Settings
 from daemon.settings.operation import MonitoringSettings
 
+# Those that take errors of 0 or 1 alone; a regression's are shares (daemon.monitoring.drift.calibration).
+BINARY_DETECTORS = ("stepd", "hddm_w")
+
 # What Kafka takes for the address of a broker, and for a topic's name.
 BROKER = re.compile(r"(\w+://)?([^\s:,\[\]]+|\[[0-9a-fA-F:.%]+\])(:\d{1,5})?")
 TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
@@ -19,6 +22,7 @@ def mistakes_between(settings: Settings) -> list[str]:
     return [
         *_of_the_source(settings),
         *_of_the_model(settings),
+        *_of_replay(settings),
         *_of_decoding(settings),
         *_of_the_rest(settings),
         *_of_the_task(settings),
@@ -78,6 +82,11 @@ def _of_the_task(settings: Settings) -> Iterator[str]:
         yield "task.class_weights: regression has no classes; remove them, and weigh examples by decoding.weight"
     if chosen.labels:
         yield 'task.labels: regression has no labels; remove them or use kind = "classification"'
+    if binary := [name for name in settings.monitoring.detectors if name in BINARY_DETECTORS]:
+        yield (
+            f"monitoring.detectors: {', '.join(binary)} watch errors of 0 or 1, which a regression has not; leave them out, "
+            'or use "glr", "adwin", "seed" or "page_hinkley"'
+        )
     if settings.model.kind == "transformer" and settings.replay.kind == "balanced":
         yield 'replay.kind: "balanced" balances classes, a regression has none; use "reservoir" or "none"'
 
@@ -109,6 +118,17 @@ def _of_finetuning(settings: Settings) -> Iterator[str]:
         yield (
             'model.training: the mixture fine-tunes for classification alone; use kind = "transformer" to fine-tune for a '
             'regression, or training = "frozen"'
+        )
+
+
+def _of_replay(settings: Settings) -> Iterator[str]:
+    """Of the two parts of balanced replay neither may be empty."""
+    chosen = settings.replay
+    is_used = settings.model.kind == "transformer" or (settings.model.kind == "mixture" and settings.model.training == "full")
+    if is_used and chosen.kind == "balanced" and not 0 < round(chosen.capacity * chosen.recent_share) < chosen.capacity:
+        yield (
+            f"replay.capacity: {chosen.capacity} rows cannot be parted by replay.recent_share = {chosen.recent_share:g}, which "
+            'must leave at least one to either side; set it higher, or use replay.kind = "reservoir"'
         )
 
 

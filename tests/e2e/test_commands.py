@@ -154,6 +154,7 @@ def test_check_passes_sound_settings(tmp_path: Path) -> None:
         "encoder: none is needed",
         "device: cpu",
         f"storage: {folder} can be written and nobody else writes it",
+        f"dead_letters: a file in {folder}",
     ]
 
 
@@ -210,7 +211,16 @@ def test_check_live_tells_a_topic_that_is_there_from_one_that_is_not(kafka: Clus
     found = dict(line.split(": ", 1) for line in missing.stdout.splitlines() if ": " in line)
     assert "no-such-topic" in found["source"]
     # The rest is told all the same.
-    assert found.keys() == {"source", "encoder", "device", "storage"}
+    assert found.keys() == {"source", "encoder", "device", "storage", "dead_letters"}
+    letters = ["dead_letters.kind=topic", f"dead_letters.topic={topic}-dead"]
+    lacking = learnd("check", "--live", settings=["source.kind=kafka", f"source.topic={topic}", *letters, *common])
+    assert lacking.returncode == 1
+    last = lacking.stdout.splitlines()[-1]
+    assert last.startswith("dead_letters: dead letters cannot be written: ")
+    assert f'"{topic}-dead"' in last
+    kafka.create_topic(f"{topic}-dead")
+    whole = learnd("check", "--live", settings=["source.kind=kafka", f"source.topic={topic}", *letters, *common])
+    assert (whole.returncode, whole.stdout.splitlines()[-1]) == (0, f"dead_letters: topic {topic}-dead is there")
 
 
 def test_check_live_names_brokers_that_cannot_be_reached(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.learnd import files, learnd, write_rows
+from tests.e2e.learnd import files, kept_in, learnd, write_rows
 
 TOPIC = ("--topic", "t")
 
@@ -16,7 +16,7 @@ TOPIC = ("--topic", "t")
     [
         (("backtest", "folder"), "folder: cannot be read (Is a directory)"),
         (("backtest", "gone.csv"), "gone.csv: cannot be read (No such file or directory)"),
-        (("backtest", "rows.jsonl", "--label", "y"), 'has the label "y"; name it with --label (fields there: label, text)'),
+        (("backtest", "rows.jsonl", "--label", "y"), 'has the label "y"; name it with --label or in decoding.label (fields'),
         (("backtest", "rows.jsonl", "--evaluate", "gone.csv"), "gone.csv: cannot be read (No such file or directory)"),
         (("backtest", "rows.jsonl", "--predictions", "folder"), "--predictions folder: cannot be written (Is a directory)"),
         (("backtest", "rows.jsonl", "--report", "no/where"), "--report no/where: cannot be written"),
@@ -54,6 +54,28 @@ def test_check_tells_folders_from_files(tmp_path: Path) -> None:
         f"  - training: {tmp_path}: is a folder; name a file in training.warm_start",
         f"  - storage: {file}: is a file; name a folder in storage.folder",
     ]
+
+
+def test_check_looks_into_a_history_and_at_the_address_of_the_telemetry(tmp_path: Path) -> None:
+    history = tmp_path / "history.csv"
+    history.write_text("x,y\n1,a\n", encoding="utf-8")
+    stream = write_rows(tmp_path / "rows.jsonl", [])
+    settings = [
+        *files(stream),
+        *kept_in(tmp_path / "data"),
+        f"training.warm_start='{history}'",
+        "telemetry.host=nonsense.invalid",
+    ]
+    found = learnd("check", settings=settings)
+    assert found.returncode == 2
+    count, training, telemetry = found.stdout.splitlines()
+    assert count == "2 mistake(s) in the settings:"
+    assert training == (
+        f'  - training: {history}: no column is called "label"; name it with --label or in decoding.label (columns there: x, y)'
+    )
+    assert telemetry.startswith("  - telemetry.host: nonsense.invalid: no such address")
+    # Fields that are mistaken are told once.
+    assert learnd("check", settings=[*settings, "decoding.text=label"]).stdout.startswith("2 mistake(s)")
 
 
 def test_a_backtest_that_learned_nothing_says_so(tmp_path: Path) -> None:

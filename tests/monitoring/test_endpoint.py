@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
@@ -78,6 +79,15 @@ def test_other_paths_are_not_found(served: Served) -> None:
 def test_taken_port_is_told_with_the_remedy(served: Served) -> None:
     with pytest.raises(ConfigError, match=rf"127\.0\.0\.1:{served.endpoint.port}.*port 0 for a free one"):
         TelemetryEndpoint(host="127.0.0.1", port=served.endpoint.port, registry=served.registry, health=served.health)
+
+
+def test_any_address_of_this_machine_will_do() -> None:
+    made = Served()
+    made.endpoint.close()
+    for host in ("localhost", "0.0.0.0", *(["::1"] if Path("/proc/net/if_inet6").exists() else [])):
+        TelemetryEndpoint(host=host, port=0, registry=made.registry, health=made.health).close()
+    with pytest.raises(ConfigError, match=r"telemetry cannot listen on no-such-host\.invalid:0"):
+        TelemetryEndpoint(host="no-such-host.invalid", port=0, registry=made.registry, health=made.health)
 
 
 def test_close_frees_the_port() -> None:

@@ -148,7 +148,7 @@ def test_an_empty_label_column_is_told_with_the_columns_there(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("a,b\n1,2\n", r'no column is called "label"; name the label with --label \(columns there: a, b\)'),
+        ("a,b\n1,2\n", r'no column is called "label"; name it with --label or in decoding.label \(columns there: a, b\)'),
         ("", "is empty"),
         ("label,x,x\n1,2,3\n", 'two columns are called "x"'),
         ("label,x\n", "there are no rows"),
