@@ -17,6 +17,8 @@ from streams.rows import LineReader, RowReader, open_binary
 
 # Enough to meet both texts and features where rows have one or the other.
 _INSPECTED_ROWS = 100
+# What a file is by the end of its name (before ".gz"), whatever its first row looks like.
+_KINDS = {".jsonl": "json", ".json": "json", ".ndjson": "json", ".csv": "csv"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +78,18 @@ def _what_is_there(reader: RowReader, rows: Sequence[Mapping[str, object]]) -> s
 
 
 def _reader(path: Path, *, fields: Fields, slices: Sequence[str]) -> RowReader:
-    """A JSON object is told from a header by its first character."""
+    """JSON lines or CSV by the file's name; where that says neither, a JSON object is told from a header by its first
+    character."""
     try:
         with open_binary(path) as file:
             beginning = file.read(4096)
     except (EOFError, OSError, zlib.error) as error:
         raise UnfitError(f"{path}: cannot be read ({error}); restore the file") from error
-    if b"\0" in beginning:
+    kind = _KINDS.get(Path(path.name.lower().removesuffix(".gz")).suffix)
+    if kind != "json" and b"\0" in beginning:
         raise UnfitError(f"{path}: is no text in UTF-8 but a binary file; give JSON lines or CSV, plain or .gz")
-    is_json = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
-    return LineReader(path, follow=False) if is_json else CsvReader(path, fields=fields, slices=slices)
+    kind = kind or ("json" if beginning.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[") else "csv")
+    return LineReader(path, follow=False) if kind == "json" else CsvReader(path, fields=fields, slices=slices)
 
 
 def _parse(value: bytes) -> object:

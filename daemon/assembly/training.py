@@ -29,6 +29,7 @@ from daemon.storage.folder import Writer
 from daemon.storage.ledger import Ledger
 from daemon.storage.snapshots import Snapshots
 from daemon.trainer import Trainer
+from streams.deadletter import NoDeadLetters
 from streams.source import Source
 
 logger = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ def _assemble(
     ledger = Ledger(settings.storage.folder / "ledger", segment_bytes=settings.storage.segment_bytes, epoch_check=writer.check)
     ledger.open()
     stack.callback(ledger.close)
-    dead_letters = sources.dead_letters(settings)
+    dead_letters = sources.dead_letters(settings) if keeps else NoDeadLetters(max_share=settings.dead_letters.max_share)
     stack.callback(dead_letters.close)
     learner = Learner(
         task=models.task(settings), model=models.model(settings, encoder=encoder, device=device, label_delay=label_delay)

@@ -92,7 +92,8 @@ def _settings(arguments: argparse.Namespace, folder: Path) -> Settings:
         label = arguments.label or "label"
         kinds = inspect(arguments.file, fields=Fields(label=label))
         defaults["model"] = {"inputs": "both" if kinds.text and kinds.features else "text" if kinds.text else "features"}
-    arguments.overrides = ["source.kind=files", *flags, *arguments.overrides]
+    # Last of all: dead letters go nowhere, wherever the daemon sends them.
+    arguments.overrides = ["source.kind=files", *flags, *arguments.overrides, "dead_letters.kind=file"]
     return settings_from(arguments, defaults=defaults)
 
 

@@ -133,3 +133,15 @@ def test_a_dead_letter_is_told_and_scores_name_known_labels_alone(tmp_path: Path
     assert [row["scores"] for row in predictions] == [{}, {"a": 1.0}]
     assert [row["prediction"] for row in predictions] == [None, "a"]
     assert [row["row"] for row in predictions] == [0, 2]
+
+
+def test_a_config_of_production_sends_no_dead_letter_of_a_backtest_anywhere(tmp_path: Path) -> None:
+    config, file = tmp_path / "learnd.toml", tmp_path / "rows.jsonl"
+    config.write_text(
+        '[source]\nkind = "kafka"\ntopic = "examples"\nbootstrap_servers = "no-such-host.invalid:9092"\n'
+        '[dead_letters]\nkind = "topic"\ntopic = "dead"\n[model]\nencoder = "none"\n',
+        encoding="utf-8",
+    )
+    file.write_text("poison\n" + '{"text": "a", "label": "b"}\n' * 5, encoding="utf-8")
+    report, predictions = backtest(tmp_path, file, "--config", str(config))
+    assert (report["examples"], report["dead_letters"], len(predictions)) == (5, 1, 5)

@@ -152,12 +152,34 @@ def test_an_empty_label_column_is_told_with_the_columns_there(tmp_path: Path) ->
         ("", "is empty"),
         ("label,x,x\n1,2,3\n", 'two columns are called "x"'),
         ("label,x\n", "there are no rows"),
-        ('{"text": "t", "y": 1}\n', r'none of the first 1 rows has the label "label"; .*\(fields there: text, y\)'),
+        ('{"text": "t", "y": 1}\n', r'no column is called "label"'),
     ],
 )
 def test_files_without_label_or_rows_are_refused(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(SourceError, match=reason):
         inspect(write(tmp_path / "a.csv", text), fields=Fields())
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.JSON", "a.ndjson.gz", "a.jsonl.gz"])
+@pytest.mark.parametrize("poison", [b"poison, not an object", b"\xff\x00"])
+def test_json_lines_by_their_name_whatever_the_first_line(tmp_path: Path, name: str, poison: bytes) -> None:
+    path, text = tmp_path / name, poison + b'\n{"text": "t", "label": "a"}\n'
+    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    assert [r.value for r in read(path)] == text.splitlines()
+    assert inspect(path, fields=Fields()) == RowKinds(text=True, features=False)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.CSV.gz"])
+def test_csv_by_its_name_whatever_the_header(tmp_path: Path, name: str) -> None:
+    path, text = tmp_path / name, b"[x],label\n1,a\n"
+    path.write_bytes(gzip.compress(text) if name.lower().endswith(".gz") else text)
+    assert rows(path) == [{"label": "a", "features": {"[x]": 1.0}}]
+
+
+def test_json_lines_without_the_label_are_told_with_the_fields_there(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", '{"text": "t", "y": 1}\n')
+    with pytest.raises(UnfitError, match=r'none of the first 1 rows has the label "label"; .*\(fields there: text, y\)'):
+        inspect(path, fields=Fields())
 
 
 def test_quote_that_is_never_closed_is_named(tmp_path: Path) -> None:
