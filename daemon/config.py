@@ -18,6 +18,7 @@ from pydantic import SecretStr, ValidationError
 from daemon.errors import ConfigError
 from daemon.settings import Section, Settings
 from daemon.settings.between import mistakes_between
+from daemon.settings.fields import takes_text
 from daemon.settings.mistakes import PREFIX, explain, located, unknown_variable
 from daemon.state import JSON
 
@@ -154,7 +155,7 @@ def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
 
 def _set(raw: dict[str, Any], key: str, value: str) -> None:
     section, _, field = key.partition(".")
-    _merge(raw, {section: {field: _value(value)}})
+    _merge(raw, {section: {field: _value(value, is_text=takes_text(section, field))}})
 
 
 def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> list[tuple[str, str, str]]:
@@ -180,9 +181,11 @@ def _from_flags(overrides: Iterable[str], mistakes: list[str]) -> list[tuple[str
     for override in overrides:
         key, equals, value = override.partition("=")
         if equals:
-            found.append((f"--set {override}", key.strip(), value.strip()))
+            found.append((f"--set {key.strip()}", key.strip(), value.strip()))
         else:
-            mistakes.append(f"--set {override}: has no value; write section.field=value")
+            # What comes behind the name was meant for a value, which may be a secret.
+            name = re.split(r"[^\w.-]", override, maxsplit=1)[0]
+            mistakes.append(f"--set {name}: has no value; write section.field=value")
     return found
 
 
@@ -191,12 +194,19 @@ def _kind_first(found: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]
     return sorted(found, key=lambda entry: entry[1] != "source.kind")
 
 
-def _value(text: str) -> Any:
-    """A TOML value, or the text itself where it is none: `64`, `false`, `["a", "b"]`, `earliest`."""
+def _value(text: str, *, is_text: bool) -> Any:
+    """A TOML value, or the text itself where it is none: `64`, `false`, `["a", "b"]`, `earliest`. What is to be a text is taken
+    as it stands, whatever it looks like, but for the quotes of a TOML string.
+
+    >>> _value("64", is_text=False), _value("64", is_text=True), _value("'64'", is_text=True)
+    (64, '64', '64')
+    """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        written = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    value = written.pop("value")
+    return text if written or (is_text and not isinstance(value, str)) else value
 
 
 def _without(raw: Mapping[str, Any], wrong: list[list[str]]) -> dict[str, Any]:

@@ -230,7 +230,7 @@ def test_secrets_come_from_files_and_are_never_shown(tmp_path: Path) -> None:
 
 def test_a_wrong_secret_is_not_repeated_in_the_error() -> None:
     with pytest.raises(ConfigError) as caught:
-        load(None, defaults=FILES, environ={}, overrides=["serving.token=12345"])
+        load(None, defaults={**FILES, "serving": {"token": 12345}}, environ={})
     assert "12345" not in str(caught.value)
 
 

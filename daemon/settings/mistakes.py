@@ -10,11 +10,11 @@ from typing import Any, get_origin
 
 from pydantic import ValidationError
 
-from daemon.settings import FilesSettings, KafkaSettings, Section, Settings
+from daemon.settings import Settings
 from daemon.settings.base import IN_WORDS
+from daemon.settings.fields import SOURCES, fields_of, section_at
 
 PREFIX = "LEARND_"
-_SOURCES: dict[str, type[Section]] = {"kafka": KafkaSettings, "files": FilesSettings}
 _SECRET = ("password", "token")
 _LONGEST_SHOWN = 80
 _EXAMPLES = {"partitions": "[0, 1]", "slices": '{country = "country_code"}', "class_weights": "{spam = 2.0}"}
@@ -38,7 +38,7 @@ def located(entry: Any) -> list[str]:
     (['source', 'topic'], ['task', 'labels', '0'])
     """
     location = [str(part) for part in entry["loc"]]
-    section = _section(location)
+    section = section_at(location)
     if location[0] == "source":
         del location[1:2]
     field = section.model_fields.get(location[1]) if section and len(location) > 2 else None
@@ -60,7 +60,7 @@ def unknown_variable(name: str) -> str | None:
     >>> unknown_variable("LEARND_SORCE__TOPIC")
     'LEARND_SORCE__TOPIC: there is no such setting; did you mean LEARND_SOURCE__TOPIC?'
     """
-    known = [variable(section, field) for section in Settings.model_fields for field in _fields(section)]
+    known = [variable(section, field) for section in Settings.model_fields for field in fields_of(section)]
     if name.upper() in known:
         return None
     close = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.75)
@@ -150,10 +150,10 @@ def _known_instead(entry: Any, location: list[str]) -> str:
     name = location[1]
     if location[0] == "source":
         kind = str(entry["loc"][1])
-        other = next((k for k, section in _SOURCES.items() if k != kind and name in section.model_fields), "")
+        other = next((k for k, section in SOURCES.items() if k != kind and name in section.model_fields), "")
         if other:
             return f' with source.kind = "{kind}"; only "{other}" has it'
-    section = _section([str(part) for part in entry["loc"]])
+    section = section_at([str(part) for part in entry["loc"]])
     return _meant(name, section.model_fields if section else ())
 
 
@@ -171,18 +171,3 @@ def _named(location: list[str], origins: Mapping[str, str]) -> str:
 
 def _dotted(location: list[str]) -> str:
     return ".".join(location)
-
-
-def _section(location: list[str]) -> type[Section] | None:
-    """The class of the section that pydantic's `location` begins with."""
-    if location[0] == "source":
-        return _SOURCES.get(location[1]) if len(location) > 1 else None
-    field = Settings.model_fields.get(location[0])
-    section = field.annotation if field else None
-    return section if isinstance(section, type) and issubclass(section, Section) else None
-
-
-def _fields(section: str) -> list[str]:
-    """The fields of a section; of the source, those of every kind."""
-    sections = _SOURCES.values() if section == "source" else filter(None, [_section([section])])
-    return list(dict.fromkeys(name for each in sections for name in each.model_fields))

@@ -78,7 +78,6 @@ def test_a_section_that_is_none_is_told_without_its_value(tmp_path: Path, sectio
         ("training.name='a/b'", "training.name: must be one or more of A-Z a-z 0-9 . _ -, as it stands in URLs (got 'a/b')"),
         ("serving.port=true", "serving.port: must be a number, not a switch (got true)"),
         ("optimizer.learning_rate=false", "optimizer.learning_rate: must be a number, not a switch (got false)"),
-        ("serving.token_file=5", "serving.token_file: must be a text in quotes (got 5)"),
         ("task.labels=['a', 1]", "task.labels[1]: must be a text in quotes (got 1)"),
         ("task.class_weights={kafka = -1}", "task.class_weights.kafka: must be at least 0 (got -1)"),
         ("decoding.slices=[]", 'decoding.slices: must be a table, such as {country = "country_code"} (got [])'),
@@ -93,6 +92,32 @@ def test_a_mistake_says_what_is_allowed_and_what_was_given(given: str, mistake: 
     assert examine(None, environ={}, defaults=KAFKA, overrides=[given])[1] == [mistake]
 
 
+@pytest.mark.parametrize("text", ["123456", "true", "2026-01-01", "1e9", "[1]", "{a = 1}", "a # b", "", "\"'", "'12'", '"12"'])
+def test_a_text_is_taken_as_it_stands_whatever_it_looks_like(text: str) -> None:
+    """From the environment and by flag; of a TOML string the quotes are no part."""
+    taken = "12" if "12" in text and text[0] in "'\"" else text
+    for given in ({"environ": {"LEARND_SOURCE__PASSWORD": text}}, {"environ": {}, "overrides": [f"source.password={text}"]}):
+        settings, mistakes = examine(None, defaults=KAFKA, **given)
+        assert mistakes == []
+        assert settings is not None
+        assert isinstance(settings.source, KafkaSettings)
+        assert settings.source.password.get_secret_value() == taken
+    settings, mistakes = examine(None, environ={}, defaults=FILES, overrides=["storage.folder=2026", "serving.token_file=5"])
+    assert mistakes == []
+    assert settings is not None
+    assert (settings.storage.folder, settings.serving.token_file) == (Path("2026"), Path("5"))
+
+
+@pytest.mark.parametrize(
+    "flag", ["token=hunter2", "tokn.x=hunter2", "serving.tokn=hunter2", "serving.token:hunter2", "=hunter2"]
+)
+def test_the_value_of_a_name_that_is_none_is_never_shown(flag: str) -> None:
+    """It may be a secret."""
+    mistakes = [*examine(None, environ={}, defaults=FILES, overrides=[flag])[1]]
+    assert len(mistakes) == 1
+    assert "hunter2" not in mistakes[0]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "mistake"),
     [
@@ -103,6 +128,7 @@ def test_a_mistake_says_what_is_allowed_and_what_was_given(given: str, mistake: 
         ("LEARND_SOURCE_TOPIC", "x", "LEARND_SOURCE_TOPIC: there is no such setting; did you mean LEARND_SOURCE__TOPIC?"),
         ("LEARND_SERVING_PORT", "80", "LEARND_SERVING_PORT: there is no such setting; did you mean LEARND_SERVING__PORT?"),
         ("LEARND_TRAINING__SEED", "x", "LEARND_TRAINING__SEED: must be a whole number (got 'x')"),
+        ("LEARND_TRAINING__SEED", "1\nname = 2", "LEARND_TRAINING__SEED: must be a whole number (got '1\\nname = 2')"),
         ("LEARND_TASK__LABELS", "[1]", "LEARND_TASK__LABELS[0]: must be a text in quotes (got 1)"),
         ("LEARND_SOURCE__FOLLOW", "true",
          'LEARND_SOURCE__FOLLOW: there is no such setting with source.kind = "kafka"; only "files" has it'),
