@@ -67,7 +67,8 @@ lock: .venv/dev  ## pin what pyproject.toml allows
 	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-# A real Kafka broker needs Java >= 17 and Maven; a broker of your own in LEARND_TEST_KAFKA needs neither.
+# A real Kafka broker needs Java >= 17 and Maven. With a broker of your own in LEARND_TEST_KAFKA neither is installed; where
+# they lack, the tests that kill or secure a broker are skipped then.
 java:
 	@sh tests/install_java.sh
 

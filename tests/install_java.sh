@@ -22,5 +22,5 @@ if java_is_new_enough && command -v mvn >/dev/null; then
 fi
 echo "the tests start a real Kafka broker, which needs Java >= 17 and Maven:" >&2
 echo "  install them (Debian, Ubuntu: apt-get install default-jre-headless maven)," >&2
-echo "  or name a broker that may be used: LEARND_TEST_KAFKA=host:port make test" >&2
+echo "  or name a broker that may be used: LEARND_TEST_KAFKA=host:port make test (what kills or secures one is skipped)" >&2
 exit 1

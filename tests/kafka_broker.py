@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from kafka import KafkaAdminClient
@@ -137,13 +138,20 @@ def collect_leaked_sockets() -> None:
         gc.collect()
 
 
+def _lack(what: str) -> NoReturn:
+    """No broker can be started here. Where one is named, that stops only the tests that kill or secure one of their own."""
+    if os.environ.get("LEARND_TEST_KAFKA"):
+        pytest.skip(f"it kills or secures a broker, so it needs one of its own beside LEARND_TEST_KAFKA, and for that {what}")
+    pytest.fail(
+        f"tests against Kafka start a broker, which needs {what}; install it, or name a broker in LEARND_TEST_KAFKA=host:port, "
+        "which is enough for all but those that kill or secure one"
+    )
+
+
 def java() -> str:
     found = shutil.which("java")
     if found is None:
-        pytest.fail(
-            "tests against Kafka need Java 17 or newer: install it (Debian: apt-get install openjdk-17-jre-headless maven), "
-            "or name a broker in LEARND_TEST_KAFKA=host:port"
-        )
+        _lack("Java 17 or newer (Debian: apt-get install default-jre-headless)")
     return found
 
 
@@ -153,10 +161,7 @@ def jars() -> Path:
         return _JARS
     maven = shutil.which("mvn")
     if maven is None:
-        pytest.fail(
-            "tests against Kafka fetch its jars through Maven: install it (Debian: apt-get install maven), "
-            "or name a broker in LEARND_TEST_KAFKA=host:port"
-        )
+        _lack("Maven, which fetches Kafka's jars (Debian: apt-get install maven)")
     fetched = _JARS.with_name(f"lib.{os.getpid()}")
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={fetched}"]
     fetch = subprocess.run(
