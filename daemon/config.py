@@ -88,12 +88,17 @@ def listed(mistakes: Sequence[str], path: Path | None) -> str:
 
 def fixed_settings(settings: Settings) -> dict[str, JSON]:
     """Dotted name -> value of every setting that may not change on resume."""
-    return dict(_declared(settings, "fixed"))
+    return {name: value for name, resume, value in _declared(settings) if resume == "fixed"}
 
 
 def journaled_settings(settings: Settings) -> dict[str, JSON]:
     """Dotted name -> value of every setting whose change is written to the ledger."""
-    return dict(_declared(settings, "journaled"))
+    return {name: value for name, resume, value in _declared(settings) if resume == "journaled"}
+
+
+def every_setting(settings: Settings) -> dict[str, JSON]:
+    """Dotted name -> value of every setting but secrets."""
+    return {name: value for name, _, value in _declared(settings)}
 
 
 def refuse_changes(saved: Mapping[str, JSON], now: Mapping[str, JSON]) -> None:
@@ -120,14 +125,15 @@ def secret(value: SecretStr, file: Path | str) -> str:
         raise ConfigError(f"{file}: the secret cannot be read ({error.strerror}); check the path and its permissions") from None
 
 
-def _declared(section: Section, resume: str, prefix: str = "") -> Iterable[tuple[str, JSON]]:
+def _declared(section: Section, prefix: str = "") -> Iterable[tuple[str, str, JSON]]:
+    """Dotted name, what it may do on resume, and value of each setting; secrets are left out."""
     dumped = section.model_dump(mode="json")
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, Section):
-            yield from _declared(value, resume, f"{prefix}{name}.")
-        elif isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("resume") == resume:
-            yield f"{prefix}{name}", dumped[name]
+            yield from _declared(value, f"{prefix}{name}.")
+        elif isinstance(field.json_schema_extra, dict) and not isinstance(value, SecretStr):
+            yield f"{prefix}{name}", str(field.json_schema_extra["resume"]), dumped[name]
 
 
 def _read(path: Path) -> dict[str, Any]:

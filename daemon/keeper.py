@@ -14,6 +14,7 @@ from daemon.monitoring.gate import Decision
 from daemon.monitoring.telemetry import Telemetry
 from daemon.pipeline import Pipeline
 from daemon.state import JSON
+from daemon.storage.canonical import sha256_of
 from daemon.storage.checkpoints import Checkpoint, Checkpoints
 from daemon.storage.ledger import Ledger
 from daemon.storage.snapshot import SnapshotInfo
@@ -40,16 +41,19 @@ class Keeper:
         source: Source,
         telemetry: Telemetry,
         fingerprint: Mapping[str, JSON],
+        config: Mapping[str, JSON],
+        epoch: int,
         blueprint: Mapping[str, JSON],
         checkpoint_interval_s: float,
         snapshot_interval_s: float,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """`fingerprint` goes into every checkpoint (what the arithmetic depended on), `blueprint` into every snapshot (how to
-        build the model that takes its weights)."""
+        """Into every checkpoint go `fingerprint` (what the arithmetic depended on), `config` (every setting by its dotted name)
+        and `epoch` (the writer's), into every snapshot `blueprint` (how to build the model that takes its weights)."""
         self._checkpoints, self._snapshots, self._ledger, self._source = checkpoints, snapshots, ledger, source
         self._telemetry, self._fingerprint, self._blueprint = telemetry, fingerprint, blueprint
+        self._writer: dict[str, JSON] = {"epoch": epoch, "config": dict(config), "config_sha256": sha256_of(config)}
         self._clock, self._wall_clock = clock, wall_clock
         self._checkpoint_cadence = Cadence(checkpoint_interval_s, due_at=clock() + checkpoint_interval_s)
         self._snapshot_cadence = Cadence(snapshot_interval_s)
@@ -129,6 +133,7 @@ class Keeper:
             "fingerprint": dict(self._fingerprint),
             "ledger": {"position": pipeline.ledger_position, "chain": pipeline.ledger_chain},
             "rows": pipeline.rows,
+            **self._writer,
         }
 
         def then(_: object, seconds: float) -> None:

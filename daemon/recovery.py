@@ -28,12 +28,13 @@ class Terms:
     """What learning here depends on besides the records.
 
     `settings` may not change on resume (`refuse_changes` raises where they did), a change of `journaled` is written to the
-    ledger, and bits are promised only where `fingerprint` is the same.
+    ledger, and bits are promised only where `fingerprint` is the same. `config` is every setting, for the log alone.
     """
 
     settings: Mapping[str, JSON]
     journaled: Mapping[str, JSON]
     fingerprint: Mapping[str, JSON]
+    config: Mapping[str, JSON]
     refuse_changes: Callable[[Mapping[str, JSON]], None]
 
 
@@ -97,6 +98,7 @@ def _resume(
         pipeline.load_state_dict(checkpoint.state)
         pipeline.carried_out(checkpoint.meta["ledger"]["position"], checkpoint.meta["ledger"]["chain"])
         fingerprint = checkpoint.meta["fingerprint"]
+        _tell_other_settings(checkpoint, terms.config)
     source.open(pipeline.positions, identity=opened.body["identity"])
     to_redo = ledger.position - pipeline.ledger_position
     logger.info("resuming at row %s; %s ledger entries to redo", pipeline.rows, to_redo)
@@ -186,11 +188,21 @@ def _records_of(plan: Plan, source: Source, stopping: Callable[[], bool]) -> lis
     return [record for run in plan.runs for record in source.take_run(run, timeout_s=LOOK_S) or ()]
 
 
+def _tell_other_settings(checkpoint: Checkpoint, now: Mapping[str, JSON]) -> None:
+    if changed := _changes(checkpoint.meta.get("config", now), now):  # the earliest builds kept none
+        logger.info("settings that were others at checkpoint %s: %s", checkpoint.name, changed)
+
+
+def _changes(before: Mapping[str, JSON], now: Mapping[str, JSON]) -> str:
+    """Each name whose value differs, with both values."""
+    names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    return ", ".join(f"{name}: {before.get(name)} -> {now.get(name)}" for name in names)
+
+
 def _warn_of_other_arithmetic(before: Mapping[str, JSON], now: Mapping[str, JSON]) -> None:
-    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-    if changed:
+    if changed := _changes(before, now):
         logger.warning(
             "what the arithmetic depends on has changed since the last start (%s): learning goes on, but the bits may differ "
             "from those of a run that was never moved",
-            ", ".join(f"{name}: {before.get(name)} -> {now.get(name)}" for name in changed),
+            changed,
         )

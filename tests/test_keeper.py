@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.assembly.training import Training, training
+from daemon.config import every_setting
 from daemon.errors import WriterError
 from daemon.gathering import Gatherer
 from daemon.pipeline import Pipeline
@@ -81,6 +83,31 @@ def test_only_the_positions_of_a_checkpoint_are_committed(tmp_path: Path, monkey
     assert checkpoint is not None
     assert committed == [{0: 16}]
     assert checkpoint.state["progress"]["positions"] == {"0": 16}
+
+
+def test_a_checkpoint_holds_settings_and_epoch_of_its_writer_and_a_resume_tells_what_changed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Beside the state, not in it: what is learned does not depend on them."""
+    caplog.set_level(logging.INFO, logger="daemon.recovery")
+    file = learners.stream("table", tmp_path)
+    metas, hashes = [], []
+    for port in ("0", "0", "1"):
+        settings = learners.settings(
+            "table", tmp_path, file, *NEVER, f"serving.port={port}", "serving.token=correct-horse-battery"
+        )
+        with training(settings, until_end=True) as assembled:
+            hashes.append(assembled.trainer.run())
+        checkpoint = Checkpoints(tmp_path / "data" / "checkpoints").load_newest()
+        assert checkpoint is not None
+        assert checkpoint.meta["config"] == every_setting(settings)
+        metas.append(checkpoint.meta)
+    assert [meta["epoch"] for meta in metas] == [1, 2, 3]
+    assert metas[0]["config_sha256"] == metas[1]["config_sha256"] != metas[2]["config_sha256"]
+    assert len(set(hashes)) == 1
+    told = [message for message in caplog.messages if "settings that were others" in message]
+    assert told == ["settings that were others at checkpoint 000000000002: serving.port: 0 -> 1"]
+    assert "correct-horse-battery" not in str(metas)
 
 
 def test_who_lost_the_folder_plans_nothing_more(tmp_path: Path) -> None:

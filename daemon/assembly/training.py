@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from daemon.assembly import models, sources, watching
-from daemon.config import fixed_settings, journaled_settings, refuse_changes
+from daemon.config import every_setting, fixed_settings, journaled_settings, refuse_changes
 from daemon.gathering import Gatherer, LiveGatherer, LogGatherer
 from daemon.keeper import Keeper
 from daemon.learning.device import choose_device, fingerprint, make_deterministic, memory_bytes
@@ -156,6 +156,8 @@ def _assemble(
         source=source,
         telemetry=telemetry,
         fingerprint=facts,
+        config=every_setting(settings),
+        epoch=writer.epoch,
         blueprint=models.blueprint(settings),
         checkpoint_interval_s=settings.storage.checkpoint_interval_s if keeps else NEVER_S,
         snapshot_interval_s=settings.storage.snapshot_interval_s if keeps else NEVER_S,
@@ -187,6 +189,7 @@ def _terms(settings: Settings, encoder: models.Encoder, facts: dict[str, JSON]) 
         settings=fixed,
         journaled=journaled_settings(settings),
         fingerprint=facts,
+        config=every_setting(settings),
         refuse_changes=lambda saved: refuse_changes(saved, fixed),
     )
 
