@@ -13,6 +13,7 @@ def run(arguments: argparse.Namespace) -> int:
     require_sound(settings_from(arguments))  # so that mistakes are told once, not by each process again and again
     flags = ["--config", str(arguments.config)] if arguments.config else []
     flags += [part for override in arguments.overrides for part in ("--set", override)]
-    supervisor = Supervisor([Child(name=name, arguments=[name, *flags]) for name in ("train", "serve")])
+    before = ["--verbose"] if arguments.verbose else []
+    supervisor = Supervisor([Child(name=name, arguments=[*before, name, *flags]) for name in ("train", "serve")])
     with stopping_by_signal(supervisor.stop, at_once=lambda _: supervisor.stop()):
         return supervisor.run()

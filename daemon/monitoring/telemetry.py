@@ -22,6 +22,16 @@ REFRESH_S: Final = 1.0
 # Labels with a series of their own: more make scrapes large and dashboards unreadable.
 MAX_LABELS: Final = 50
 
+# Key of a model's stats -> series and what it is. Which of them a model has, it alone knows: a series begins with its figure.
+MODEL_STATS: Final[Mapping[str, tuple[str, str]]] = {
+    "loss": ("learnd_loss", "Training loss of the newest step."),
+    "slow_loss": ("learnd_slow_loss", "The same of the transformer that is one expert of the mixture."),
+    "learning_rate": ("learnd_learning_rate", "Learning rate of the newest step."),
+    "grad_norm": ("learnd_gradient_norm", "Norm of the gradient of the newest step."),
+    "replay_rows": ("learnd_replay_rows", "Rows in the replay buffer."),
+    "slow_steps": ("learnd_slow_steps", "Steps of the slow part since the start of the stream."),
+}
+
 # From the smallest folder on a fast disk to large models on a slow one.
 _WRITE_BUCKETS_S: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
@@ -101,19 +111,7 @@ class Telemetry:
         self._alarms = Counter(
             "learnd_drift_alarms", "Drift alarms by detector and direction.", ["detector", "direction"], registry=registry
         )
-        # Key of the model's stats -> gauge.
-        self._stats = {
-            "loss": Gauge("learnd_loss", "Training loss of the newest step.", registry=registry),
-            "slow_loss": Gauge(
-                "learnd_slow_loss", "The same of the transformer that is one expert of the mixture.", registry=registry
-            ),
-            "learning_rate": Gauge("learnd_learning_rate", "Learning rate of the newest step.", registry=registry),
-            "grad_norm": Gauge("learnd_gradient_norm", "Norm of the gradient of the newest step.", registry=registry),
-            "replay_rows": Gauge("learnd_replay_rows", "Rows in the replay buffer.", registry=registry),
-            "slow_steps": Gauge(
-                "learnd_slow_steps", "Steps of the slow part since the start of the stream.", registry=registry
-            ),
-        }
+        self._stats: dict[str, Gauge] = {}
         self._state_bytes = Gauge("learnd_state_bytes", "Memory of the state by part.", ["part"], registry=registry)
         self._device = Gauge("learnd_device_memory_bytes", "Memory of the accelerator.", ["kind"], registry=registry)
 
@@ -202,9 +200,10 @@ class Telemetry:
             self._shown_s = now
 
     def _show_stats(self, stats: Mapping[str, float]) -> None:
-        for name, gauge in self._stats.items():
-            if name in stats:
-                gauge.set(stats[name])
+        for name in MODEL_STATS.keys() & stats.keys():
+            if name not in self._stats:
+                self._stats[name] = Gauge(*MODEL_STATS[name], registry=self.registry)
+            self._stats[name].set(stats[name])
         nonfinite = stats.get("nonfinite_steps", 0.0)
         self._nonfinite.inc(max(0.0, nonfinite - self._nonfinite_steps))
         self._nonfinite_steps = nonfinite

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from daemon.monitoring.health import Health
-from daemon.monitoring.telemetry import Telemetry
+from daemon.monitoring.telemetry import MODEL_STATS, Telemetry
 from daemon.serving.telemetry import Telemetry as ServingTelemetry
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +32,8 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     telemetry = Telemetry(registry=registry, health=Health(caught_up_records=1, stuck_after_s=1.0), build={})
     telemetry.watch_disk(tmp_path_factory.mktemp("disk"))
     ServingTelemetry(registry=registry)
+    # Those of a model that gives every figure.
+    telemetry._show_stats(dict.fromkeys(MODEL_STATS, 1.0))
     suffixes = {
         "counter": [("_total", set())],
         "gauge": [("", set())],

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from daemon.monitoring.evaluation import Alarm, Evaluation
 from daemon.monitoring.health import Health
-from daemon.monitoring.telemetry import MAX_LABELS, Telemetry
+from daemon.monitoring.telemetry import MAX_LABELS, MODEL_STATS, Telemetry
 from tests.monitoring.test_evaluation import Scored, classified, values
 from tests.monitoring.test_health import Clock
 
@@ -79,6 +79,17 @@ def test_step_shows_counts_stats_and_scores(bench: Bench) -> None:
     assert bench.value("learnd_label_rows", label="spam") == scored.target_counts()[1]
     assert bench.value("learnd_worst_500_accuracy") == scored.since_start()["worst_500"]
     assert bench.value("learnd_build_info", version="0.1.0", torch="2.10.0") == 1.0
+
+
+def test_a_figure_that_the_model_does_not_give_has_no_series(bench: Bench) -> None:
+    """A zero would be taken for one: a mixture has no learning rate."""
+    names = {key: name for key, (name, _) in MODEL_STATS.items()}
+    assert [name for name in names.values() if bench.value(name) is not None] == []
+    bench.telemetry.step(learned=64, stats=lambda: {"loss": 0.25}, evaluation=evaluation(), labels=["ham", "spam"])
+    assert [name for name in names.values() if bench.value(name) is not None] == ["learnd_loss"]
+    bench.clock.now += 1.0
+    bench.telemetry.step(learned=64, stats=lambda: dict.fromkeys(names, 1.0), evaluation=evaluation(), labels=["ham", "spam"])
+    assert [bench.value(name) for name in names.values()] == [1.0] * len(names)
 
 
 def test_regression_shows_its_own_figures_and_no_accuracy(bench: Bench) -> None:
