@@ -60,15 +60,15 @@ def inspect(path: Path, *, fields: Fields) -> RowKinds:
             f'{path}: none of the first {len(values)} rows has the label "{fields.label}"; name it with --label or in '
             f"decoding.label ({_what_is_there(reader, rows)})"
         )
-    kinds = RowKinds(
-        text=any(row.get(fields.text) is not None for row in rows), features=any(row.get(fields.features) for row in rows)
-    )
-    if not kinds.text and not kinds.features:
+    text = any(row.get(fields.text) is not None for row in rows)
+    # Without a text, rows may have no feature at all: a series is learned from its earlier labels alone.
+    features = any(row.get(fields.features) or (not text and row.get(fields.features) == {}) for row in rows)
+    if not text and not features:
         raise UnfitError(
             f'{path}: none of the first {len(values)} rows has a text ("{fields.text}") or features ("{fields.features}", an '
             "object); name the fields in [decoding]"
         )
-    return kinds
+    return RowKinds(text=text, features=features)
 
 
 def _what_is_there(reader: RowReader, rows: Sequence[Mapping[str, object]]) -> str:

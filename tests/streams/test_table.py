@@ -182,6 +182,18 @@ def test_json_lines_without_the_label_are_told_with_the_fields_there(tmp_path: P
         inspect(path, fields=Fields())
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "kinds"),
+    [
+        ("a.jsonl", '{"features": {}, "label": 1}', RowKinds(text=False, features=True)),
+        ("a.csv", "label\n1\n", RowKinds(text=False, features=True)),
+        ("a.jsonl", '{"text": "t", "features": {}, "label": "a"}', RowKinds(text=True, features=False)),
+    ],
+)
+def test_a_series_may_have_no_features_at_all(tmp_path: Path, name: str, text: str, kinds: RowKinds) -> None:
+    assert inspect(write(tmp_path / name, text), fields=Fields()) == kinds
+
+
 def test_quote_that_is_never_closed_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", 'label,text\na,"' + "x" * (17 * 1024 * 1024))
     with pytest.raises(
