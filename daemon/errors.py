@@ -11,7 +11,8 @@ LearndError
 │   ├── SnapshotError    a snapshot is torn, missing or of another format
 │   │   └── WithheldError    a snapshot that was being written may not answer any more
 │   └── WriterError      another process writes this folder, or took it over
-└── ServingError         a request cannot be answered
+├── ServingError         a request cannot be answered
+└── UnfinishedError      a command left before all was done that it promises
 """
 
 from __future__ import annotations
@@ -72,3 +73,9 @@ class WriterError(StorageError):
 
 class ServingError(LearndError):
     """A request cannot be answered."""
+
+
+class UnfinishedError(LearndError):
+    """A command left before all was done that it promises; called again, it goes on."""
+
+    lasts = False

@@ -61,6 +61,8 @@ class Keeper:
         self._published_rows = 0
         self._held = ""  # the reason for which nothing is published, told once
         self.published_version: int | None = None
+        self.missing_checkpoint = ""
+        """Why the newest checkpoint could not be written; empty where it stands."""
 
     def newest_checkpoint(self) -> Checkpoint | None:
         """The newest checkpoint that verifies."""
@@ -120,6 +122,7 @@ class Keeper:
         except DeadLetterError as error:
             logger.warning("no checkpoint at step %s, learning goes on: %s", pipeline.step, error)
             self._telemetry.checkpoint_failed()
+            self.missing_checkpoint = str(error)
             self._checkpoint_cadence.done(began=began, ended=self._clock(), waited=self._beside.waited_s)
         else:
             self._beside.start(self._checkpoint(pipeline, began=began))
@@ -141,10 +144,12 @@ class Keeper:
             failpoint("commit.before")
             self._source.commit(positions, then=lambda: failpoint("commit.done"))
             self._telemetry.checkpoint(seconds=seconds, at_s=self._wall_clock())
+            self.missing_checkpoint = ""
 
         def failed(error: StorageError) -> None:
             logger.error("no checkpoint at step %s, learning goes on: %s", step, error)
             self._telemetry.checkpoint_failed()
+            self.missing_checkpoint = str(error)
 
         return Write(
             work=lambda: self._checkpoints.save(step=step, state=state, meta=meta),

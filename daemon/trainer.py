@@ -64,6 +64,11 @@ class Trainer:
         """The snapshot that answers now; None before the first."""
         return self._keeper.published_version
 
+    @property
+    def missing_checkpoint(self) -> str:
+        """Why the newest checkpoint could not be written; empty where it stands."""
+        return self._keeper.missing_checkpoint
+
     def run(self) -> str:
         """Learn until asked to stop or the log is at its end; returns the `state_sha256` of what was learned."""
         gatherer = self.startup()
@@ -83,15 +88,19 @@ class Trainer:
         self._keeper.goes_on_from(self._pipeline)
         return self._make_gatherer(self._source)
 
-    def loop(self, gatherer: Gatherer) -> None:
-        while not self._stopping and not gatherer.at_end():
+    def loop(self, gatherer: Gatherer) -> bool:
+        """Learn until asked to stop or the log is at its end; whether it was learned to its end."""
+        while not gatherer.at_end():
+            if self._stopping:
+                return False
             began = time.monotonic()
             batch = gatherer.next()
             self._keeper.waited(time.monotonic() - began)
-            if batch:
-                self.learn_planned(batch)
+            if batch and not self.learn_planned(batch):
+                return False
             self._keeper.keep_what_is_due(self._pipeline)
             self._tell()
+        return True
 
     def _tell(self) -> None:
         lag = self._source.lag()
@@ -107,20 +116,23 @@ class Trainer:
         self._keeper.keep_everything(self._pipeline)
         return self._pipeline.state_sha256()
 
-    def learn_planned(self, batch: MicroBatch) -> None:
-        """Write down what will be learned, then learn it."""
-        if not all(self._pass(gap) for gap in batch.gaps) or not batch.records:
-            return
+    def learn_planned(self, batch: MicroBatch) -> bool:
+        """Write down what will be learned, then learn it. False where a stop was asked for while the ledger could not grow."""
+        if not all(self._pass(gap) for gap in batch.gaps):
+            return False
+        if not batch.records:
+            return True
         runs = runs_of(batch.records, self._pipeline.positions)
         plan = Plan(step=self._pipeline.step + 1, rows=self._pipeline.rows, runs=runs)
         failpoint("plan.before")
         if not self._write_down("plan", plan.body()):
-            return
+            return False
         failpoint("plan.written")
         alarms = self._pipeline.learn(plan, batch.records)
         self._keeper.note_alarms(alarms)
         self._pipeline.carried_out(self._ledger.position, self._ledger.head)
         failpoint("step.done")
+        return True
 
     def _pass(self, gap: Run) -> bool:
         """Write down a gap that the operator lets us pass (one that a redone plan starts behind is written down already)."""

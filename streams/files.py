@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from streams.errors import ReplacedError, SourceError
 from streams.record import Record, Run
 from streams.rows import LineReader, RowReader
 from streams.source import Source
+
+logger = logging.getLogger(__name__)
 
 Start = Literal["earliest", "latest"]
 
@@ -96,7 +99,14 @@ class RowSource(Source):
         self._buffers.close()
         if self._thread.is_alive():
             self._thread.join()
-        for reader in self._readers:
+        for partition, reader in enumerate(self._readers):
+            if reader.is_cut_short():
+                logger.warning(
+                    "%s: the last row, offset %s, has no newline and was not read, since more of it may have been on its way; "
+                    "end it with a newline, or set source.follow = false",
+                    reader.path,
+                    self._buffers.read_to(partition),
+                )
             reader.close()
 
     def _check_partitions(self, positions: Mapping[int, int]) -> None:

@@ -43,6 +43,10 @@ class RowReader(ABC):
     def count(self) -> int:
         """How many rows the file has now."""
 
+    def is_cut_short(self) -> bool:
+        """Whether all that is left to read is a row without its end, which is not given while the file is followed."""
+        return False
+
     @abstractmethod
     def first_row_hash(self) -> str:
         """SHA-256 of the first row (or header), "" while there is none: tells a file from another of the same name."""
@@ -120,6 +124,9 @@ class LineReader(RowReader):
             self._counted_lines += last != b"\n"
             self._count_done = True
         return self._counted_lines
+
+    def is_cut_short(self) -> bool:
+        return self._file is not None and self.grows and self._next_line() is None and bool(self._unfinished.strip())
 
     def first_row_hash(self) -> str:
         with open_binary(self.path) as file:

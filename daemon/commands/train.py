@@ -10,6 +10,7 @@ import sys
 from daemon.assembly.training import Training
 from daemon.assembly.training import training as assembled
 from daemon.commands.common import settings_from, stopping_by_signal
+from daemon.errors import UnfinishedError
 
 logger = logging.getLogger(__name__)
 
@@ -21,13 +22,26 @@ def run(arguments: argparse.Namespace) -> int:
     with assembled(settings, until_end=arguments.until_end) as training, stopping_by_signal(training.trainer.stop):
         gatherer = training.trainer.startup()
         before = training.pipeline.rows
-        training.trainer.loop(gatherer)
+        is_at_end = training.trainer.loop(gatherer)
         sha256 = training.trainer.shutdown()
-        if arguments.until_end and training.pipeline.rows == before:
+        if is_at_end and training.pipeline.rows == before:
             warn_of_nothing_learned(training)
     if arguments.until_end:
+        _require_done(training, is_at_end=is_at_end)
         sys.stdout.write(f"state_sha256 {sha256}\n")
     return 0
+
+
+def _require_done(training: Training, *, is_at_end: bool) -> None:
+    """The hash is of all that there was to learn, and it is kept. Raises `UnfinishedError` where that would not be true."""
+    rows = training.pipeline.rows
+    if not is_at_end:
+        raise UnfinishedError(f"stopped at row {rows}, before the end of the source; start it again, and it goes on from there")
+    if missing := training.trainer.missing_checkpoint:
+        raise UnfinishedError(
+            f"the source is learned to its end, row {rows}, but the last checkpoint is missing ({missing}). Nothing is lost: "
+            "start it again, and the ledger redoes what came after the one before"
+        )
 
 
 def warn_of_nothing_learned(training: Training) -> None:

@@ -131,3 +131,22 @@ def test_ledger_that_cannot_grow_pauses_learning_and_answers_go_on(tmp_path: Pat
             )
     assert trainer.log.count("learning pauses: ") == 1
     assert trainer.log.count("learning goes on: the ledger can grow again") == 1
+
+
+def test_last_checkpoint_that_fails_is_no_end_of_train_until_end(tmp_path: Path) -> None:
+    mail = growing(tmp_path, num_rows=120)
+    settings = [*runs.files(mail.path), *LEARNER, "storage.checkpoint_interval_s=1e9"]
+    with small_disk(tmp_path / "disk", size="96m") as disk:
+        folder, ballast = disk / "data", Ballast(disk)
+        mail.add(40)
+        assert runs.train(folder, settings) is not None
+        mail.add(80)
+        ballast.fill(leave_bytes=2 * PAGE_BYTES)
+        full = runs.run_once(folder, settings)
+        assert (full.returncode, full.stdout) == (1, "")
+        last_word = full.stderr.splitlines()[-1]
+        assert last_word.startswith("learnd: the source is learned to its end, row 120, but the last checkpoint is missing (")
+        assert "No space left on device" in last_word
+        assert last_word.endswith("start it again, and the ledger redoes what came after the one before")
+        ballast.drop()
+        assert runs.train(folder, settings) == runs.train(tmp_path / "roomy", settings)

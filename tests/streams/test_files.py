@@ -48,6 +48,23 @@ def test_blank_lines_are_holes_and_a_last_line_without_newline_counts(tmp_path: 
         assert source.lag() == {0: 0}
 
 
+@pytest.mark.parametrize(("text", "warned"), [(b"a\nb", True), (b"a\nb\n", False), (b"a\n  ", False)])
+def test_last_line_of_a_followed_file_that_was_not_read_is_told_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: bytes, warned: bool
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(text)
+    with opened(path, follow=True) as source:
+        assert source.take_arrived(1, timeout_s=10)
+        assert not caplog.records
+    source.close()
+    texts = [record.getMessage() for record in caplog.records]
+    assert len(texts) == warned
+    if warned:
+        assert texts[0].startswith(f"{path}: the last row, offset 1, has no newline and was not read")
+        assert texts[0].endswith("end it with a newline, or set source.follow = false")
+
+
 def test_blank_lines_at_the_end_count_as_read(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"a\n\n\n")
