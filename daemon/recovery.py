@@ -19,7 +19,7 @@ from streams.source import Source
 
 logger = logging.getLogger(__name__)
 
-# How long one look for planned records may take before a stop request is looked at.
+# How long one look for planned records may take before the trainer is told that it lasts.
 LOOK_S = 0.5
 
 
@@ -45,9 +45,11 @@ def recover(
     source: Source,
     pipeline: Pipeline,
     ledger: Ledger,
-    stopping: Callable[[], bool],
+    goes_on: Callable[[], bool],
 ) -> None:
     """Bring `pipeline` to where the ledger ends, with `source` open there.
+
+    `goes_on` is asked at every entry and every `LOOK_S` while one waits for its records: False ends it at once.
 
     Raises `ConfigError` for a changed fixed setting, `LedgerError` where checkpoint and ledger do not belong together, and
     `GapError` where a planned record is gone and the source does not go on behind the gap.
@@ -57,7 +59,7 @@ def recover(
         _begin(terms, checkpoint, source, pipeline, ledger)
     else:
         terms.refuse_changes(opened.body["settings"])
-        _resume(opened, terms, checkpoint, source, pipeline, ledger, stopping)
+        _resume(opened, terms, checkpoint, source, pipeline, ledger, goes_on)
 
 
 def _begin(terms: Terms, checkpoint: Checkpoint | None, source: Source, pipeline: Pipeline, ledger: Ledger) -> None:
@@ -86,7 +88,7 @@ def _resume(
     source: Source,
     pipeline: Pipeline,
     ledger: Ledger,
-    stopping: Callable[[], bool],
+    goes_on: Callable[[], bool],
 ) -> None:
     fingerprint = opened.body["fingerprint"]
     if checkpoint is None:
@@ -105,10 +107,10 @@ def _resume(
     void = _void_entries(ledger, pipeline.ledger_position, checkpoint)
     try:
         for entry in ledger.entries(pipeline.ledger_position):
-            if stopping():
+            if not goes_on():
                 return
             fingerprint = entry.body["fingerprint"] if entry.kind == "started" else fingerprint
-            if entry.n not in void and not _redo(entry, source, pipeline, stopping):
+            if entry.n not in void and not _redo(entry, source, pipeline, goes_on):
                 return
             pipeline.carried_out(entry.n + 1, entry.chain)
     except PassedError as gone:
@@ -160,12 +162,12 @@ def _give_up(gone: PassedError, pipeline: Pipeline, ledger: Ledger) -> None:
     ledger.append("voided", {"from": first, "partition": gone.partition, "start": gone.position, "end": gone.first})
 
 
-def _redo(entry: Entry, source: Source, pipeline: Pipeline, stopping: Callable[[], bool]) -> bool:
+def _redo(entry: Entry, source: Source, pipeline: Pipeline, goes_on: Callable[[], bool]) -> bool:
     """Carry out what `entry` says; False where that was not done because a stop was asked for."""
     match entry.kind:
         case "plan":
             plan = Plan.from_body(entry.body)
-            records = _records_of(plan, source, stopping)
+            records = _records_of(plan, source, goes_on)
             if records is None:
                 return False
             pipeline.learn(plan, records)
@@ -176,14 +178,14 @@ def _redo(entry: Entry, source: Source, pipeline: Pipeline, stopping: Callable[[
     return True
 
 
-def _records_of(plan: Plan, source: Source, stopping: Callable[[], bool]) -> list[Record] | None:
+def _records_of(plan: Plan, source: Source, goes_on: Callable[[], bool]) -> list[Record] | None:
     """The records of `plan` in its order, or None when asked to stop while waiting for them.
 
     Raises `PassedError` where some are gone; then none was taken, so that all that are left can be planned anew.
     """
     for run in plan.runs:
         while not source.has_run(run, timeout_s=LOOK_S):
-            if stopping():
+            if not goes_on():
                 return None
     return [record for run in plan.runs for record in source.take_run(run, timeout_s=LOOK_S) or ()]
 

@@ -83,7 +83,7 @@ class Trainer:
             source=self._source,
             pipeline=self._pipeline,
             ledger=self._ledger,
-            stopping=lambda: self._stopping,
+            goes_on=self._goes_on,
         )
         self._keeper.goes_on_from(self._pipeline)
         return self._make_gatherer(self._source)
@@ -105,12 +105,21 @@ class Trainer:
     def _tell(self) -> None:
         lag = self._source.lag()
         self._telemetry.turn(lag=lag, positions=self._pipeline.positions, newest_s=self._pipeline.newest_s)
+        self._tell_of_source()
+        self._progress.turn(self._pipeline, lag=lag, snapshot_version=self._keeper.published_version)
+
+    def _tell_of_source(self) -> None:
         self._telemetry.source(
             reachable=self._source.reachable,
             rebuilds=self._source.rebuilds,
             commit_failures=self._source.commit_failures,
         )
-        self._progress.turn(self._pipeline, lag=lag, snapshot_version=self._keeper.published_version)
+
+    def _goes_on(self) -> bool:
+        """Recovery is under way, and waits for brokers that are away as the loop does: alive, and saying so."""
+        self._telemetry.health.moved()
+        self._tell_of_source()
+        return not self._stopping
 
     def shutdown(self) -> str:
         self._keeper.keep_everything(self._pipeline)

@@ -82,6 +82,10 @@ class HistoryFirst(Source):
         return self._stream.skipped()
 
     @property
+    def reachable(self) -> bool:
+        return self._stream.reachable
+
+    @property
     def rebuilds(self) -> int:
         return self._stream.rebuilds
 

@@ -96,3 +96,32 @@ def test_plans_whose_records_are_gone_do_not_stop_a_reader_that_may_skip(
         skipping.terminate()
     assert broker.planned(folder) == {(0, offset): 1 for offset in range(90, 100)}
     assert f"{topic}[0]: records 0 to 89 were planned, but retention took them" in skipping.log
+
+
+def test_broker_that_goes_away_during_recovery_costs_no_liveness(
+    own_broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, folder = own_broker.new_topic(), tmp_path / "data"
+    broker.produce(own_broker, topic, mails(tmp_path, num_rows=320), partitions=1)
+    settings = [*runs.common(folder), *broker.settings(own_broker, topic), *runs.text_settings(), "source.buffer_records=16"]
+    settings += ["storage.checkpoint_interval_s=1e9", "telemetry.stuck_after_s=8"]
+    with monkeypatch.context() as environment:
+        environment.setenv("LEARND_FAILPOINT", "step.done:20")
+        with learnd("train", settings, log_file=tmp_path / "killed.log") as killed:
+            assert killed.process.wait(LIMIT_S) == -signal.SIGKILL
+    with learnd("train", settings, log_file=tmp_path / "log") as trainer:
+        # It stands still at the first plan, so that the broker goes before the last one was redone.
+        trainer.wait_for(lambda: "resuming at row" in trainer.log, "recovery")
+        trainer.process.send_signal(signal.SIGSTOP)
+        own_broker.kill()
+        trainer.process.send_signal(signal.SIGCONT)
+        trainer.wait_for(lambda: not trainer.ask("/health")[1]["source_reachable"], "an outage that was noticed")
+        assert trainer.ask("/readyz")[0] == 503  # recovery is not over, or this proves nothing
+        signal.sigtimedwait([], 9.0)
+        assert trainer.ask("/livez") == (200, {"live": True})
+        assert trainer.ask("/health")[1]["status"] == "degraded"
+        own_broker.start()
+        trainer.wait_until_learned(320)
+        trainer.wait_for(lambda: trainer.ask("/health")[1]["status"] == "ok", "health after the outage")
+        trainer.terminate()
+    assert broker.planned(folder) == {(0, offset): 1 for offset in range(320)}

@@ -90,3 +90,8 @@ def test_runs_of_both_are_found(make: Make) -> None:
 def test_a_file_that_was_not_there_at_the_beginning_is_refused(make: Make) -> None:
     with pytest.raises(ReplacedError, match=r"learning began without old\.csv"):
         make().open({0: 2})
+
+
+def test_all_that_a_source_tells_is_told_of_the_stream() -> None:
+    """What the contract gives a default for would be forgotten in silence."""
+    assert {name for name in vars(Source) if not name.startswith("_")} <= vars(HistoryFirst).keys()
