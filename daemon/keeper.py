@@ -25,9 +25,6 @@ from streams.source import Source
 
 logger = logging.getLogger(__name__)
 
-# A snapshot tells when its newest rows came to be; so many of them are enough to tell how fresh answers are.
-MAX_ARRIVALS = 256
-
 
 class Keeper:
     """Decides when to keep, copies the state in the loop, and has it written beside the loop."""
@@ -162,7 +159,7 @@ class Keeper:
     def _publish(self, pipeline: Pipeline) -> None:
         """Answer from what is learned now, if the gate agrees. A crash gives the same weights again, from the ledger: so it is
         fsynced first."""
-        began, rows, model = self._clock(), pipeline.rows, pipeline.learner.model
+        began, step, rows, model = self._clock(), pipeline.step, pipeline.rows, pipeline.learner.model
         published_rows, self._published_rows = self._published_rows, rows
         weights = host_copy(model.weights())
         decision = pipeline.guard.decide(finite=all_finite(weights))
@@ -173,15 +170,15 @@ class Keeper:
         self._ledger.sync()
         companions = dict(pipeline.learner.companions())
         manifest = self._manifest(pipeline)
-        pipeline.arrivals.clear()
 
         def then(info: SnapshotInfo, seconds: float) -> None:
-            told: dict[str, JSON] = {"version": info.version, "digest": info.digest, "step": manifest["step"], "rows": rows}
+            told: dict[str, JSON] = {"version": info.version, "digest": info.digest, "step": step, "rows": rows}
             self._note("published", told | {"reason": decision.reason})
             if self._held:
                 logger.info("publishing goes on at row %s (%s): %s", rows, decision.reason, decision.detail)
                 self._held = ""
             pipeline.guard.serve(weights, rows=rows)
+            pipeline.arrivals.published(step=step)
             self.published_version = info.version
             self._telemetry.published(version=info.version, seconds=seconds, at_s=self._wall_clock())
 
@@ -223,15 +220,13 @@ class Keeper:
             self._held = decision.reason
 
     def _manifest(self, pipeline: Pipeline) -> dict[str, JSON]:
-        arrivals = sorted(pipeline.arrivals)
-        every = max(1, -(-len(arrivals) // MAX_ARRIVALS))
         return {
             "step": pipeline.step,
             "rows": pipeline.rows,
             "positions": {str(partition): offset for partition, offset in sorted(pipeline.positions.items())},
             "ledger": {"position": pipeline.ledger_position, "chain": pipeline.ledger_chain},
             "scores": pipeline.evaluation.summary(),
-            "arrivals": arrivals[::every],
+            "arrivals": pipeline.arrivals.sample(),
             "published_s": self._wall_clock(),
             "blueprint": {**self._blueprint, **pipeline.learner.task.state_dict()},
         }

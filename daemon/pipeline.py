@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from daemon.arrivals import Arrivals
 from daemon.cap import SourceCap
 from daemon.errors import LedgerError
 from daemon.guard import Guard
@@ -49,9 +50,9 @@ class Pipeline:
         self.journaled: dict[str, JSON] = {}
         self.ledger_position, self.ledger_chain = 0, ""
         self.newest_s: dict[int, float] = {}
-        self.arrivals: list[float] = []
-        """When the records came to be that were learned since the last snapshot, in seconds since the epoch; from
-        recorded files, whose times are of long ago, when they were read."""
+        self.arrivals = Arrivals()
+        """When the records came to be that were learned since the last snapshot; from recorded files, whose times are of long
+        ago, when they were read."""
 
     @property
     def rows(self) -> int:
@@ -78,7 +79,7 @@ class Pipeline:
             raised += alarms
         self.step = plan.step
         self.positions = advance(self.positions, plan.runs)
-        self.arrivals += [(self._live and record.timestamp_s) or self._wall_clock() for record in records]
+        self.arrivals.add(((self._live and record.timestamp_s) or self._wall_clock() for record in records), step=plan.step)
         self.newest_s |= {record.partition: record.timestamp_s for record in records if record.timestamp_s}
         self._telemetry.step(
             learned=len(examples),

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.assembly.training import Training, training
 from daemon.config import every_setting
-from daemon.errors import WriterError
+from daemon.errors import SnapshotError, WithheldError, WriterError
 from daemon.gathering import Gatherer
 from daemon.pipeline import Pipeline
 from daemon.storage.checkpoints import Checkpoints
@@ -136,3 +136,25 @@ def test_who_lost_the_folder_ends_by_its_next_snapshot(tmp_path: Path) -> None:
         with pytest.raises(WriterError, match="another writer took the folder over"):
             assembled.trainer._keeper._beside.reap(wait=True)
     assert Snapshots(tmp_path / "data" / "snapshots").versions() == []
+
+
+@pytest.mark.parametrize("error", [SnapshotError("no space"), WithheldError("an alarm came meanwhile")])
+def test_rows_of_a_snapshot_that_failed_count_as_fresh_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: SnapshotError
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    snapshots = Snapshots(tmp_path / "data" / "snapshots")
+    with started(tmp_path) as (assembled, gatherer):
+        keeper = assembled.trainer._keeper
+        with monkeypatch.context() as broken:
+            broken.setattr(Snapshots, "publish", fails)
+            keeper._publish(assembled.pipeline)
+            keeper._beside.reap(wait=True)
+        learn(assembled, gatherer)
+        keeper._publish(assembled.pipeline)
+        learn(assembled, gatherer)  # while it is written, so no part of it
+        keeper._beside.reap(wait=True)
+        assert len(snapshots.list()[-1].manifest["arrivals"]) == 32
+        assert len(assembled.pipeline.arrivals.sample()) == 16
