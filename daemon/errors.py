@@ -12,7 +12,7 @@ LearndError
 │   │   └── WithheldError    a snapshot that was being written may not answer any more
 │   └── WriterError      another process writes this folder, or took it over
 ├── ServingError         a request cannot be answered
-└── UnfinishedError      a command left before all was done that it promises
+└── UnfinishedError      a command was stopped before all was done that it promises
 """
 
 from __future__ import annotations
@@ -76,6 +76,6 @@ class ServingError(LearndError):
 
 
 class UnfinishedError(LearndError):
-    """A command left before all was done that it promises; called again, it goes on."""
+    """A command was stopped before all was done that it promises."""
 
     lasts = False

@@ -17,7 +17,7 @@ from daemon.assembly import sources
 from daemon.assembly.training import Training, backtesting
 from daemon.commands.common import settings_from, stopping_by_signal
 from daemon.commands.train import warn_of_nothing_learned
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, UnfinishedError
 from daemon.held_out import score_held_out
 from daemon.progress import scores_table
 from daemon.rehearsal import Rehearsal
@@ -42,8 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
         )
         with assembled as training, stopping_by_signal(training.trainer.stop):
             began = time.perf_counter()
-            sha256 = training.trainer.run()
+            is_at_end = training.trainer.loop(training.trainer.startup())
+            sha256 = training.trainer.shutdown()
             seconds = time.perf_counter() - began
+            if not is_at_end:
+                raise UnfinishedError(f"stopped at row {training.pipeline.rows}, before the end of {arguments.file}: no report")
             if not training.pipeline.rows:
                 warn_of_nothing_learned(training)
             report = _report(training, sha256=sha256, seconds=seconds)

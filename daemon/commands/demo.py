@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
                 asked_to_stop.wait()
         if asked_to_stop.is_set():
             console.print("stopping")
-    return 0
+    return 1 if arguments.until_end and asked_to_stop.is_set() else 0
 
 
 def _settings(folder: Path, port: int, telemetry_port: int) -> list[str]:

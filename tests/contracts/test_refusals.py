@@ -115,6 +115,17 @@ def test_a_learner_takes_nothing_of_a_micro_batch_with_what_is_no_number(case: C
     }
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.classifies], ids=str)
+def test_a_label_that_only_comes_without_weight_stays_unknown(case: Case, folder: Path) -> None:
+    learner = case.learner(folder)
+    examples = case.examples(EXAMPLES)
+    unheard = replace(examples[0], target="unheard", weight=0.0)
+    scored = learner.learn([unheard, *examples, unheard])
+    assert np.isnan(scored.target_B[[0, -1]]).all()
+    assert scored.labels == ("class 0.0", "class 1.0")
+    assert learner.learn([unheard]).output.shape == (1, 2)
+
+
 @every_case
 @every_value
 def test_a_model_takes_no_row_of_a_micro_batch_with_such_a_target_or_weight(case: Case, value: float, folder: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from streams.samples import SPAM
+from tests.e2e.learnd import wait_until
 
 FIELDS = {
     "task", "examples", "errors", "accuracy", "macro_f1", "kappa", "log_loss", "auc", "worst_500", "mae", "rmse",
@@ -39,6 +40,22 @@ def test_the_bundled_mail_without_an_encoder(tmp_path: Path) -> None:
     assert report["errors"] <= 80
     assert report["baselines"]["last_label"]["errors"] == 783  # type: ignore[index]
     assert (report["mae"], report["rmse"], report["encoder"]) == (None, None, None)
+
+
+def test_stopped_midway_it_gives_no_figures(tmp_path: Path) -> None:
+    predictions = tmp_path / "predictions.jsonl"
+    flags = ["--predictions", str(predictions), "--set", "model.encoder=none"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "daemon", "backtest", str(SPAM), *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        wait_until(lambda: predictions.exists() and predictions.stat().st_size > 0, what="a prediction")
+        process.terminate()
+        told, complaint = process.communicate()
+    assert (process.returncode, told) == (1, "")
+    assert "stopped at row" in complaint
 
 
 def test_a_regression_on_a_table(tmp_path: Path) -> None:

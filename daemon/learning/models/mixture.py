@@ -55,7 +55,7 @@ class Mixture(Pool):
     def learn(self, batch: Batch, target_B: Floats, weight_B: Floats) -> Floats:
         check_rows(target_B.tolist(), weight_B.tolist(), classifies=True)
         self.begin(batch)
-        num_known = max(self.num_classes, int(target_B.max(initial=-1.0)) + 1)
+        num_known = max(self.num_classes, int(target_B.max(initial=-1.0, where=weight_B > 0.0)) + 1)
         output_BC = np.zeros((len(batch), num_known))
         for row in range(len(batch)):
             self.turn()
