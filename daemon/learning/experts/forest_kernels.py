@@ -153,7 +153,9 @@ def grow_tree(
     while node < num_nodes:
         start, stop = start_N[node], stop_N[node]
         rows = row_M[start:stop]
-        child_N[node] = head_N[node] = 0
+        # All of it: what an earlier tree left here would be saved, and lost by a restart.
+        column_N[node] = child_N[node] = head_N[node] = 0
+        threshold_N[node] = 0.0
         first, pure, total, squares = target_M[rows[0]], True, 0.0, 0.0
         for row in rows:
             k, weight = target_M[row], weight_M[row]

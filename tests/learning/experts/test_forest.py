@@ -8,6 +8,7 @@ import pytest
 from daemon.learning.batch import Batch
 from daemon.learning.experts.forest import Forest
 from daemon.learning.features.table import TableFeatures
+from tests.contracts.expert_checks import assert_same_state
 
 Row = dict[str, float | str]
 
@@ -100,3 +101,20 @@ def test_it_follows_a_change_once_its_memory_has() -> None:
     right = [table.learn({"x": float(x)}, int((x > 0.5) != (i >= 600))) for i, x in enumerate(random.uniform(size=1500))]
     assert np.mean(right[400:600]) > 0.95
     assert np.mean(right[1100:]) > 0.95
+
+
+def test_a_tree_that_replaced_another_leaves_nothing_of_it_in_the_state() -> None:
+    random = np.random.default_rng(5)
+    rows = [{"x": float(x), "y": float(y)} for x, y in random.uniform(-1, 1, size=(600, 2))]
+    whole, resumed = Table(num_classes=2), Table(num_classes=2)
+    for start in range(0, 600, 150):
+        # A restart: fresh arrays, and in them what was saved.
+        fresh = Table(num_classes=2)
+        fresh.features.load_state_dict(resumed.features.state_dict())
+        fresh.forest.load_state_dict(resumed.forest.state_dict())
+        resumed = fresh
+        for row in rows[start : start + 150]:
+            label = int(row["x"] * row["y"] > 0)
+            whole.learn(row, label)
+            resumed.learn(row, label)
+    assert_same_state(whole.forest.state_dict(), resumed.forest.state_dict())
