@@ -56,9 +56,9 @@ def model_settings(model: str, folder: Path, file: Path) -> list[str]:
             return ["model.kind=transformer", *finetuned_settings(folder, file)]
 
 
-def assert_reads_as_set(model: str, folder: Path, file: Path) -> None:
+def assert_reads_as_set(model: str, folder: Path, file: Path, *, atol: float = 1e-5) -> None:
     """That the text mixtures with an encoder did read the texts in `file` with it, and no other model: by the embeddings in
-    the last checkpoint; and that "finetuned" trained it."""
+    the last checkpoint, whose cosines with those of a CPU are one up to `atol`; and that "finetuned" trained it."""
     checkpoint = Checkpoints(folder / "checkpoints").load_newest()
     assert checkpoint is not None
     experts = checkpoint.state["learner"]["model"].get("experts", {})
@@ -71,7 +71,7 @@ def assert_reads_as_set(model: str, folder: Path, file: Path) -> None:
         learned_ND = experts["knn"]["embeddings"]
         cosine_NB = learned_ND @ load_encoder("auto", device="cpu", max_tokens=MINILM_TOKENS).encode(texts).T
         assert len(learned_ND) == checkpoint.meta["rows"]
-        np.testing.assert_allclose(cosine_NB.max(axis=1), 1.0, atol=1e-5)
+        np.testing.assert_allclose(cosine_NB.max(axis=1), 1.0, atol=atol)
 
 
 def text_settings() -> list[str]:
