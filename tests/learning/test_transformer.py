@@ -294,9 +294,8 @@ def test_nothing_in_the_loop_waits_for_the_device(encoder: Path, make: Make) -> 
     assert "aten._local_scalar_dense" in reads.seen, "the counter counts"
 
 
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_a_micro_batch_waits_for_the_gpu_once(encoder: Path, make: Make) -> None:
+@pytest.mark.parametrize("make", DEVICES[1:], indirect=True)
+def test_a_micro_batch_waits_for_the_gpu_once(make: Make) -> None:
     model = make()
     feed(model, 0, 50)
     torch.cuda.set_sync_debug_mode("warn")

@@ -257,6 +257,8 @@ def test_what_telemetry_shows(make: Callable[..., Model]) -> None:
     assert state_bytes["finetuned_pending"] == 0
 
 
+# On a GPU other bits are drawn, with which the network learns the order again at once: without the anchor too.
+@pytest.mark.parametrize("make", DEVICES[:1], indirect=True)
 def test_what_it_was_before_a_burst_of_wrong_labels_answers_right_behind_it(make: Callable[..., Model]) -> None:
     """The pool's mixer and the network are kept as they were: what was learned of the order is not lost."""
     errors_after = []
