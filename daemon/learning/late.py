@@ -75,12 +75,12 @@ class Late(Model):
             said = self._pool.say(len(due) + row)
             answers = self._pool.answers(said)
             outputs.append(self._prior.blend(*answers) if len(answers) == 2 else answers[0] if answers else np.zeros(0))
-            self._pool.look(self._pool.alone(said))
+            self._pool.look(said)
             self._pending.append(_Pending(text, features, float(target_B[row]), float(weight_B[row]), said, answers))
             if len(self._pending) > self._delay:
                 self._learn_oldest(num_learned)
                 num_learned += 1
-        self.best_expert_B, self.inputs_BD = self._pool.show()
+        self.best_expert, self.inputs_BD = self._pool.show()
         return self._stacked(outputs)
 
     def finish(self) -> None:

@@ -23,14 +23,14 @@ class Scored:
     `labels` are those known after the micro-batch, by class index (empty for regression). `target_B` holds class indices
     or numbers; NaN is a label that no weighted row has taught yet. `output` is (B, C) probabilities, C = len(labels), with
     0 where a class was not known when its row was predicted; or (B,) numbers. `weight_B` is what the rows were learned with.
-    `best_expert_B` and `inputs_BD` are as the model shows them (see `Model`).
+    `best_expert` and `inputs_BD` are as the model shows them (see `Model`).
     """
 
     labels: tuple[str, ...]
     target_B: NDArray[np.float64]
     output: NDArray[np.float64]
     weight_B: NDArray[np.float64]
-    best_expert_B: NDArray[np.float64] | None = None
+    best_expert: NDArray[np.float64] | None = None
     inputs_BD: NDArray[np.float32] | None = None
 
 
@@ -61,7 +61,7 @@ class Learner:
         except ValueError:
             self.task.load_state_dict(labels)
             raise
-        return Scored(self.task.labels, target_B, output, weight_B, self.model.best_expert_B, self.model.inputs_BD)
+        return Scored(self.task.labels, target_B, output, weight_B, self.model.best_expert, self.model.inputs_BD)
 
     def _weights(self, examples: Sequence[Example]) -> Floats:
         """(B,) the weights that the rows are learned with."""

@@ -19,15 +19,15 @@ class Baseline(ABC):
     for regression both are numbers, and the answer before the first target is 0."""
 
     has_probabilities = False
-    """Whether `probability` means anything, and a log loss with it."""
+    """Whether `probability` is more than an answer, and a log loss means anything."""
 
     @abstractmethod
     def predict(self) -> float:
         """The answer to the next row."""
 
     def probability(self, target: int) -> float:
-        """What it gives to `target` being the next label; 0 where `has_probabilities` is false."""
-        return 0.0
+        """What it gives to `target` being the next label: by its answer alone, 1 or 0."""
+        return float(self.predict() == target)
 
     @abstractmethod
     def learn(self, target: float) -> None:

@@ -57,7 +57,7 @@ class Evaluation:
     ...         target_B=np.array([0.0, 1.0, 1.0]),
     ...         output=np.array([[0.0, 0.0], [1.0, 0.0], [0.25, 0.75]]),
     ...         weight_B=np.ones(3),
-    ...         best_expert_B=None,
+    ...         best_expert=None,
     ...         inputs_BD=None,
     ...     )
     ... )
@@ -85,15 +85,16 @@ class Evaluation:
         inputs: InputShift | None = None,
     ) -> None:
         """`detectors` of the error by the name under which they raise alarms, `inputs` that of the inputs; `collect_auc`
-        (binary) takes 9 bytes a row; `label_delay` in rows; `has_experts` says that rows come with `best_expert_B`."""
+        (binary) takes 9 bytes a row; `label_delay` in rows; `has_experts` says that rows come with `best_expert`."""
         if task not in ("classification", "regression"):
             raise ConfigError(f"task is {task!r}; it must be 'classification' or 'regression'")
         self._task = task
         self._window_rows = window_rows
         self._metrics = self._new_metrics()
         self._slices = SliceMetrics(new_metrics=self._new_metrics, max_values=max_slice_values)
-        self._scores = BinaryScores() if collect_auc and task == "classification" else None
-        self._rivals = Rivals(task=task, new_metrics=self._new_metrics, has_experts=has_experts)
+        collects = collect_auc and task == "classification"
+        self._scores = BinaryScores() if collects else None
+        self._rivals = Rivals(task=task, new_metrics=self._new_metrics, has_experts=has_experts, collect_auc=collects)
         self._detectors, self._inputs = dict(detectors), inputs
         self._alarms: deque[Alarm] = deque(maxlen=MAX_ALARMS_KEPT)
         self._label_delay = label_delay
@@ -130,15 +131,15 @@ class Evaluation:
         if first == num_rows:
             return []
         arrivals = [self._on_their_way.popleft() for _ in range(num_rows - first)]
-        expert_answer_B = None if scored.best_expert_B is None else scored.best_expert_B[first:]
+        expert = None if scored.best_expert is None else scored.best_expert[first:]
         start = self.rows
         self.loss_B[first:], error_B = self._metrics.update_all(target_B[first:], answer_B[first:], p_B[first:])
-        losses_RB[:, first:] = self._rivals.score(target_B[first:], arrivals, expert_answer_B)
+        losses_RB[:, first:] = self._rivals.score(target_B[first:], arrivals, expert)
         if slices is not None and any(slices):
             for row in range(first, num_rows):
                 self._slices.update(slices[row], float(target_B[row]), float(answer_B[row]), float(p_B[row]))
         if self._scores is not None:
-            self._scores.extend(scored.target_B[first:], scored.output[first:])
+            self._scores.extend(target_B[first:], scored.output[first:])
         alarms = list(
             self._detect(error_B.tolist(), None if scored.inputs_BD is None else scored.inputs_BD[first:], start=start)
         )
@@ -189,10 +190,14 @@ class Evaluation:
     def report(self) -> dict[str, Any]:
         """The fields of report.json that are known here."""
         auc = self._scores.auc() if self._scores is not None else None
+        rivals_auc = self._rivals.auc()
         return {
             "task": self._task,
             **_reported({**self.since_start(), "auc": auc}),
-            "baselines": {name: _reported(figures) for name, figures in self.baselines_since_start().items()},
+            "baselines": {
+                name: _reported({**figures, "auc": rivals_auc.get(name)})
+                for name, figures in self.baselines_since_start().items()
+            },
             "drift_alarms": [{"example": alarm.example, "detector": alarm.detector} for alarm in self._alarms],
         }
 

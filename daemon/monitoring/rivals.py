@@ -7,75 +7,85 @@ from typing import Final
 
 import numpy as np
 
-from daemon.monitoring.baselines import Baseline, classification_baselines, regression_baselines
+from daemon.monitoring.baselines import classification_baselines, regression_baselines
+from daemon.monitoring.metrics.auc import BinaryScores
 from daemon.monitoring.metrics.base import Figures, Floats, Metrics
 from daemon.monitoring.saved import same_names, take
+from daemon.monitoring.scored import answers, values
 from daemon.state import State
 
 BEST_EXPERT: Final = "best_expert"
-"""The expert that had made the fewest errors (or the smallest ones) before the row; its answer comes with the row."""
+"""The expert that had made the fewest errors (or the smallest ones) before the row; its output comes with the row."""
 
 
 class Rivals:
     """The baselines of a task with their metrics, and, where the model is a pool of experts, the best of those."""
 
-    def __init__(self, *, task: str, new_metrics: Callable[[bool], Metrics], has_experts: bool) -> None:
-        """`new_metrics` makes metrics for a rival with probabilities or without."""
-        made = classification_baselines() if task == "classification" else regression_baselines()
-        self._baselines: dict[str, tuple[Baseline, Metrics]] = {
-            name: (baseline, new_metrics(baseline.has_probabilities)) for name, baseline in made.items()
-        }
-        self._expert = new_metrics(False) if has_experts else None
+    def __init__(
+        self, *, task: str, new_metrics: Callable[[bool], Metrics], has_experts: bool, collect_auc: bool = False
+    ) -> None:
+        """`new_metrics` makes metrics for a rival with probabilities or without; `collect_auc` is for classification alone."""
+        self._classifies = task == "classification"
+        self._baselines = classification_baselines() if self._classifies else regression_baselines()
+        self._metrics = {name: new_metrics(baseline.has_probabilities) for name, baseline in self._baselines.items()}
+        if has_experts:
+            self._metrics[BEST_EXPERT] = new_metrics(self._classifies)
+        self._scores = {name: BinaryScores() for name in self._metrics if collect_auc}
 
     @property
     def baseline_names(self) -> tuple[str, ...]:
         return tuple(self._baselines)
 
-    def score(
-        self,
-        target_B: Floats,
-        arrivals: Sequence[tuple[float, bool]],
-        expert_answer_B: Floats | None,
-    ) -> Floats:
+    def score(self, target_B: Floats, arrivals: Sequence[tuple[float, bool]], expert: Floats | None) -> Floats:
         """Score rows in their order, and after each have the baselines learn the label that arrives with it: a target, and
-        whether it is to be learned. The losses (R, B) of the R baselines."""
-        if self._expert is not None:
-            assert expert_answer_B is not None, "a pool of experts tells what its best one answered"
-            self._expert.update_all(target_B, expert_answer_B, np.zeros(len(target_B)))
-        return np.array([_score(baseline, metrics, target_B, arrivals) for baseline, metrics in self._baselines.values()])
+        whether it is to be learned. `expert` is the best one's output. The losses (R, B) of the R baselines."""
+        if BEST_EXPERT in self._metrics:
+            assert expert is not None, "a pool of experts tells what its best one said"
+            read = answers if self._classifies else values
+            self._metrics[BEST_EXPERT].update_all(*read(target_B, expert))
+            if self._scores:
+                self._scores[BEST_EXPERT].extend(target_B, expert)
+        return np.array([self._score(name, target_B, arrivals) for name in self._baselines])
+
+    def _score(self, name: str, target_B: Floats, arrivals: Sequence[tuple[float, bool]]) -> Floats:
+        baseline, collects = self._baselines[name], name in self._scores
+        answered, p_target, p_BC = [], [], []
+        for target, (arrived, is_learned) in zip(target_B.tolist(), arrivals, strict=True):
+            answered.append(baseline.predict())
+            p_target.append(baseline.probability(int(target)) if baseline.has_probabilities else 0.0)
+            if collects:
+                p_BC.append((baseline.probability(0), baseline.probability(1)))
+            if is_learned:
+                baseline.learn(arrived)
+        if collects:
+            self._scores[name].extend(target_B, np.array(p_BC))
+        return self._metrics[name].update_all(target_B, np.array(answered, np.float64), np.array(p_target))[0]
 
     def since_start(self) -> dict[str, Figures]:
         """Each rival's figures over all rows."""
-        return {name: metrics.since_start() for name, metrics in self._metrics().items()}
+        return {name: metrics.since_start() for name, metrics in self._metrics.items()}
 
     def window(self) -> dict[str, Figures]:
         """Each rival's figures over the last rows."""
-        return {name: metrics.window() for name, metrics in self._metrics().items()}
+        return {name: metrics.window() for name, metrics in self._metrics.items()}
 
-    def _metrics(self) -> dict[str, Metrics]:
-        expert = {} if self._expert is None else {BEST_EXPERT: self._expert}
-        return {name: metrics for name, (_, metrics) in self._baselines.items()} | expert
+    def auc(self) -> dict[str, float | None]:
+        """Each rival's over all rows, where it is collected; that of an answer alone has only one threshold."""
+        return {name: scores.auc() for name, scores in self._scores.items()}
 
     def state_dict(self) -> State:
-        baselines: State = {
-            name: {"baseline": baseline.state_dict(), "metrics": metrics.state_dict()}
-            for name, (baseline, metrics) in self._baselines.items()
-        }
-        return baselines | ({} if self._expert is None else {BEST_EXPERT: {"metrics": self._expert.state_dict()}})
+        state: State = {name: {"metrics": metrics.state_dict()} for name, metrics in self._metrics.items()}
+        for name, baseline in self._baselines.items():
+            state[name]["baseline"] = baseline.state_dict()
+        for name, scores in self._scores.items():
+            state[name]["scores"] = scores.state_dict()
+        return state
 
     def load_state_dict(self, state: State) -> None:
-        same_names(state, self._metrics(), owner="baselines")
-        for name, metrics in self._metrics().items():
+        same_names(state, self._metrics, owner="baselines")
+        for name, metrics in self._metrics.items():
             metrics.load_state_dict(take(state[name], "metrics", owner="baseline"))
-        for name, (baseline, _) in self._baselines.items():
+        for name, baseline in self._baselines.items():
             baseline.load_state_dict(take(state[name], "baseline", owner="baseline"))
-
-
-def _score(baseline: Baseline, metrics: Metrics, target_B: Floats, arrivals: Sequence[tuple[float, bool]]) -> Floats:
-    answers, probabilities = [], []
-    for target, (arrived, is_learned) in zip(target_B.tolist(), arrivals, strict=True):
-        answers.append(baseline.predict())
-        probabilities.append(baseline.probability(int(target)) if baseline.has_probabilities else 0.0)
-        if is_learned:
-            baseline.learn(arrived)
-    return metrics.update_all(target_B, np.array(answers, np.float64), np.array(probabilities))[0]
+        for name, scores in self._scores.items():
+            scores.load_state_dict(take(state[name], "scores", owner="baseline"))

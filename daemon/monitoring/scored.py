@@ -16,8 +16,8 @@ class ScoredRows(Protocol):
     """A micro-batch of B rows that were predicted and not yet learned.
 
     Classification: `target_B` holds class indices, NaN for a label that has none yet, and `output` probabilities (B, C); a
-    row of zeros is no answer, and a target of C or more was not known. Regression: numbers, both (B,). `best_expert_B` is what
-    the best single expert answered, like a baseline; `inputs_BD` the inputs for the watch on them; None where there are none.
+    row of zeros is no answer, and a target of C or more was not known. Regression: numbers, both (B,). `best_expert` is the
+    output of the best single expert; `inputs_BD` the inputs for the watch on them; None where there are none.
     """
 
     @property
@@ -30,7 +30,7 @@ class ScoredRows(Protocol):
     def weight_B(self) -> Floats: ...  # noqa: N802 - a shape suffix
 
     @property
-    def best_expert_B(self) -> Floats | None: ...  # noqa: N802 - a shape suffix
+    def best_expert(self) -> Floats | None: ...
 
     @property
     def inputs_BD(self) -> NDArray[np.float32] | None: ...  # noqa: N802 - a shape suffix
@@ -48,7 +48,7 @@ def answers(target_B: Floats, output_BC: Floats) -> Columns:
         best_B = output_BC.argmax(axis=1)
         # A NaN is the argmax wherever there is one, and fails this comparison like a row of zeros does.
         answer_B = np.where(output_BC.max(axis=1) > 0, best_B, NO_ANSWER)
-        known_B = target_B < num_classes  # false for NaN
+        known_B = (target_B >= 0) & (target_B < num_classes)  # false for NaN and `UNKNOWN`
         target_index_B = np.where(known_B, target_B, 0).astype(np.intp)
         p_B = np.where(known_B, output_BC[np.arange(num_rows), target_index_B], 0.0)
     numbered_B = np.where(np.isnan(target_B), UNKNOWN, target_B)

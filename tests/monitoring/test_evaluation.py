@@ -22,7 +22,7 @@ class Scored:
     target_B: Floats
     output: Floats
     weight_B: Floats
-    best_expert_B: Floats | None = None
+    best_expert: Floats | None = None
     inputs_BD: NDArray[np.float32] | None = None
 
     def cut(self, start: int, end: int) -> Scored:
@@ -64,6 +64,8 @@ def test_report_has_every_field_and_null_where_it_does_not_apply() -> None:
     assert set(report["baselines"]) == {"last_label", "majority", "decayed_prior"}
     assert all(set(figures) == set(FIGURES) for figures in report["baselines"].values())
     assert report["baselines"]["last_label"]["log_loss"] is None
+    # The labels are drawn evenly: a guess is as good as another.
+    assert all(figures["auc"] == pytest.approx(0.5, abs=0.04) for figures in report["baselines"].values())
     assert report["baselines"]["decayed_prior"]["log_loss"] == pytest.approx(math.log(2), abs=0.05)
     assert report["drift_alarms"] == [{"example": alarm.example, "detector": "adwin"} for alarm in alarms]
 

@@ -51,9 +51,9 @@ class Model(ABC):
     num_classes: int
     """Classes known so far; 0 for regression."""
 
-    best_expert_B: Floats | None = None
-    """What the single expert that had done best so far answered in the last `learn`: class indices (-1 for none) or numbers.
-    None where the model is no pool of experts."""
+    best_expert: Floats | None = None
+    """The outputs, in the last `learn`, of the single expert that had done best before each row. None where the model is no
+    pool of experts."""
 
     inputs_BD: NDArray[np.float32] | None = None
     """The inputs of the last `learn` in a few numbers a row, always as many. None where the model has none."""

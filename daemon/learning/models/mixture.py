@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from daemon.learning.anchor import Anchor
 from daemon.learning.batch import Batch
@@ -60,14 +59,14 @@ class Mixture(Pool):
         for row in range(len(batch)):
             self.turn()
             p_EK = self.say(row)
-            mixed_K, alone_E = self._mix(p_EK), self.alone(p_EK)
-            self.look(alone_E)
+            mixed_K = self._mix(p_EK)
+            self.look(p_EK)
             if self.num_classes:
                 output_BC[row, : self.num_classes] = _over_known(mixed_K)
             if weight_B[row] > 0.0:
-                self._learn_row(int(target_B[row]), float(weight_B[row]), mixed_K, alone_E)
+                self._learn_row(int(target_B[row]), float(weight_B[row]), mixed_K, p_EK)
             self.num_rows += 1
-        self.best_expert_B, self.inputs_BD = self.show()
+        self.best_expert, self.inputs_BD = self.show()
         return output_BC[:, : self.num_classes]
 
     def predict(self, batch: Batch) -> Floats:
@@ -122,15 +121,16 @@ class Mixture(Pool):
         answer_C = _over_known(self._mix(said))
         return (answer_C,) if balanced_C is None else (answer_C, balanced_C)
 
-    def alone(self, said: Floats) -> NDArray[np.int64]:
-        """(E,) what each expert answers: class indices, -1 where no label was known."""
-        known_EC = said[: len(self._experts), :-1]
-        return known_EC.argmax(axis=1) if known_EC.shape[1] else np.full(len(known_EC), -1)
+    def alone(self, said: Sequence[Floats]) -> Floats:
+        alone_BC = np.zeros((len(said), self.num_classes))
+        for row, p_K in enumerate(said):
+            alone_BC[row, : len(p_K) - 1] = _over_known(p_K)
+        return alone_BC
 
     def take(self, row: int, said: Floats, target: float, weight: float) -> None:
         if weight > 0.0:
             self.say(row)
-            self._learn_row(int(target), weight, self._mix(said), self.alone(said))
+            self._learn_row(int(target), weight, self._mix(said), said)
         self.num_rows += 1
 
     def _balanced_answer(self) -> Floats | None:
@@ -138,9 +138,10 @@ class Mixture(Pool):
         balanced = [p_K for p_K in (expert.predict_balanced() for expert in self._experts) if p_K is not None]
         return _over_known(_geometric_mean(balanced)) if balanced else None
 
-    def _learn_row(self, target: int, weight: float, mixed_K: Floats, answer_E: NDArray[np.int64]) -> None:
+    def _learn_row(self, target: int, weight: float, mixed_K: Floats, said: Floats) -> None:
         seen_as = min(target, len(mixed_K) - 1)  # a new label was predicted as the spare
-        self.errors_E += answer_E != target
+        known_EC = said[: len(self._experts), :-1]
+        self.errors_E += known_EC.argmax(axis=1) != target if known_EC.size else 1.0
         loss = -float(np.log(mixed_K[seen_as]))
         self._loss += (loss - self._loss) / min(self.num_learned + 1, LOSS_HORIZON_ROWS)
         if self._anchor is not None:

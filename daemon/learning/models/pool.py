@@ -73,7 +73,7 @@ class Pool(Model):
         self.errors_E = np.zeros(len(self._experts))
         """What each expert would have lost alone: errors, or the sum of its absolute errors."""
         self._loss = 0.0
-        self._best: list[float] = []
+        self._best: list[Floats] = []
         self._seen: list[NDArray[np.float32]] = []
 
     @property
@@ -98,24 +98,24 @@ class Pool(Model):
         before the first label."""
 
     @abstractmethod
-    def alone(self, said: Floats) -> NDArray[np.int64] | Floats:
-        """(E,) what each expert alone answers."""
-
-    @abstractmethod
     def take(self, row: int, said: Floats, target: float, weight: float) -> None:
         """Learn a row of the micro-batch, of which `said` was said earlier or now."""
 
-    def look(self, alone_E: NDArray[np.int64] | Floats) -> None:
-        """Remember of the current row, of which each expert alone answered so, what the best one answered and what it read."""
-        self._best.append(float(alone_E[int(self.errors_E.argmin())]))
+    @abstractmethod
+    def alone(self, said: Sequence[Floats]) -> Floats:
+        """Outputs like those of `learn`, by what one expert said of each row."""
+
+    def look(self, said: Floats) -> None:
+        """Remember of the current row, of which `said` was just said, what the best expert said and what was read."""
+        self._best.append(said[int(self.errors_E.argmin())])
         if self._shows_inputs:
             self._seen.append(np.concatenate([NOTHING, *(extractor.summary() for extractor in self._extractors.values())]))
 
     def show(self) -> tuple[Floats, NDArray[np.float32] | None]:
-        """`best_expert_B` and `inputs_BD` of the rows that were looked at since the last call."""
-        best_B, seen_BD = np.array(self._best, np.float64), np.array(self._seen, np.float32)
+        """`best_expert` and `inputs_BD` of the rows that were looked at since the last call."""
+        best, seen_BD = self.alone(self._best), np.array(self._seen, np.float32)
         self._best, self._seen = [], []
-        return best_B, seen_BD if seen_BD.size else None
+        return best, seen_BD if seen_BD.size else None
 
     def _encode(self, row: int) -> None:
         for extractor in self._extractors.values():

@@ -56,7 +56,7 @@ class RegressionMixture(Pool):
             if weight_B[row] > 0.0:
                 self._learn_row(p_E, float(output_B[row]), float(target_B[row]), float(weight_B[row]))
             self.num_rows += 1
-        self.best_expert_B, self.inputs_BD = self.show()
+        self.best_expert, self.inputs_BD = self.show()
         return output_B
 
     def predict(self, batch: Batch) -> Floats:
@@ -70,8 +70,8 @@ class RegressionMixture(Pool):
     def answers(self, said: Floats) -> tuple[Floats, ...]:
         return (np.array([self._mixer.mix(said)]),)
 
-    def alone(self, said: Floats) -> Floats:
-        return said
+    def alone(self, said: Sequence[Floats]) -> Floats:
+        return np.array(said)
 
     def take(self, row: int, said: Floats, target: float, weight: float) -> None:
         if weight > 0.0:

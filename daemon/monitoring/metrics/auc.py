@@ -52,9 +52,9 @@ class BinaryScores:
     def extend(self, target_B: NDArray[np.float64], output_BC: NDArray[np.float64]) -> None:
         """Take rows: class indices (B,) and probabilities (B, C). A score that is not a number counts as 0.
 
-        Rows of a class without an index (NaN) are passed over.
+        Rows of a class without an index (NaN, or below 0) are passed over.
         """
-        known_B = ~np.isnan(target_B)
+        known_B = target_B >= 0
         target_B, output_BC = target_B[known_B], output_BC[known_B]
         if not self._is_binary or not target_B.size:
             return
