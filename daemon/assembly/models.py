@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from daemon.errors import ConfigError, ModelError
-from daemon.learning.encoders import FrozenEncoder, encoder_files, find_encoder, load_encoder
+from daemon.learning.encoders import PACKAGE, FrozenEncoder, encoder_files, find_encoder, load_encoder
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.target_history import TargetHistory
@@ -45,7 +45,7 @@ BLUEPRINT = ("task", "model", "features", "optimizer", "schedule", "replay", "re
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Where the encoder of a model lies; `name` is as the settings have it, None for none.
+    """Where the encoder of a model lies; `name` is its folder, hub id or package, None for none.
 
     `sha256` stands for the bytes of its files: encoders are the same where it is, wherever they lie.
     """
@@ -70,7 +70,7 @@ def encoder(settings: Settings, *, may_lack: bool) -> Encoder:
             raise
         logger.warning("learning from n-grams alone, which costs accuracy: %s", error)
         return NO_ENCODER
-    return Encoder(name=name, folder=folder, sha256=_sha256(folder))
+    return Encoder(name=PACKAGE if name == "auto" else name, folder=folder, sha256=_sha256(folder))
 
 
 def _sha256(folder: Path) -> str:
