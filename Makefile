@@ -13,7 +13,7 @@ demo: .venv/learnd  ## learn the bundled mail and answer on http://127.0.0.1:808
 	@$(BIN)/learnd demo $(ARGS)
 
 test: .venv/dev java lint  ## everything but what takes hours (test-crash, test-soak), against a real Kafka broker
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: .venv/dev  ## style and types
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import os
 import shutil
@@ -156,13 +157,20 @@ def java() -> str:
 
 
 def jars() -> Path:
-    """The folder with Kafka's jars, fetched through Maven the first time."""
-    if any(_JARS.glob("kafka_2.13-*.jar")):
-        return _JARS
+    """The folder with Kafka's jars, fetched through Maven the first time, by one of the processes that test."""
+    _JARS.parent.mkdir(parents=True, exist_ok=True)
+    with (_JARS.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not any(_JARS.glob("kafka_2.13-*.jar")):
+            _fetch_jars()
+    return _JARS
+
+
+def _fetch_jars() -> None:
     maven = shutil.which("mvn")
     if maven is None:
         _lack("Maven, which fetches Kafka's jars (Debian: apt-get install maven)")
-    fetched = _JARS.with_name(f"lib.{os.getpid()}")
+    fetched = _JARS.with_name("lib.fetched")
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={fetched}"]
     fetch = subprocess.run(
         [maven, "-q", "-B", "-f", str(_TESTS / "kafka_pom.xml"), *goal], capture_output=True, text=True, timeout=280
@@ -172,7 +180,6 @@ def jars() -> Path:
     # Renamed when complete, so that a fetch that was cut off is not taken for a whole one.
     shutil.rmtree(_JARS, ignore_errors=True)
     fetched.rename(_JARS)
-    return _JARS
 
 
 def _properties(folder: Path) -> dict[str, str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from daemon.assembly.serving import server
 from daemon.commands.common import NO_SOURCE, settings_from
 
 
 def run(arguments: argparse.Namespace) -> int:
-    server(settings_from(arguments, defaults=NO_SOURCE)).run()
+    settings = settings_from(arguments, defaults=NO_SOURCE)
+    # Seconds of imports: not before the settings are known to be sound.
+    from daemon.assembly.serving import server
+
+    server(settings).run()
     return 0

@@ -6,11 +6,13 @@ import argparse
 import json
 import logging
 import sys
+from typing import TYPE_CHECKING
 
-from daemon.assembly.training import Training
-from daemon.assembly.training import training as assembled
 from daemon.commands.common import settings_from, stopping_by_signal
 from daemon.errors import UnfinishedError
+
+if TYPE_CHECKING:
+    from daemon.assembly.training import Training
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +21,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.warm_start:
         arguments.overrides = [*arguments.overrides, f"training.warm_start={json.dumps(str(arguments.warm_start))}"]
     settings = settings_from(arguments)
+    # Seconds of imports: not before the settings are known to be sound.
+    from daemon.assembly.training import training as assembled
+
     with assembled(settings, until_end=arguments.until_end) as training, stopping_by_signal(training.trainer.stop):
         gatherer = training.trainer.startup()
         before = training.pipeline.rows

@@ -1,20 +1,8 @@
-"""Fixtures of the crash tests."""
+"""What the crash tests tell at their end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-
-from tests.crash.starts import Launcher
-
-
-@pytest.fixture(scope="session")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    """Starts `learnd` in the time of a fork."""
-    launcher = Launcher(tmp_path_factory.mktemp("launched"))
-    yield launcher
-    launcher.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,92 +2,46 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import os
-import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from daemon.storage.durable import TEMPORARY
 from daemon.storage.ledger import Ledger
-
-REPOSITORY = Path(__file__).parents[2]
+from tests.launching import Process, launcher
 
 # No single run of these tests takes longer, however busy the machine.
 LIMIT_S = 300.0
 
 
-class Launcher:
-    """Starts `learnd` by forks of one process (see `tests/crash/launcher.py`); outputs lie in `folder`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._numbers = folder, itertools.count(1)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.launcher"],
-            cwd=REPOSITORY,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def start(self, folder: Path, arguments: Sequence[str], *, failpoint: str = "") -> Start:
-        """A process of `learnd ARGUMENTS`; `folder` is the storage folder that they name."""
-        number = next(self._numbers)
-        out, err = self._folder / f"{number}.out", self._folder / f"{number}.err"
-        err.touch()
-        is_fresh = _first_entry(folder) is None
-        pid = self._ask({"start": list(arguments), "failpoint": failpoint, "out": str(out), "err": str(err)})
-        return Start(self, pid, folder=folder, out=out, err=err, is_fresh=is_fresh)
-
-    def reap(self, pid: int) -> int:
-        """Exit status of a process that ended, negative where a signal ended it."""
-        return self._ask({"reap": pid})
-
-    def close(self) -> None:
-        """Kills what still runs."""
-        self._process.communicate(timeout=LIMIT_S)
-
-    def _ask(self, order: dict[str, object]) -> int:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+def begin(folder: Path, arguments: Sequence[str], *, failpoint: str = "") -> Start:
+    """A process of `learnd ARGUMENTS`; `folder` is the storage folder that they name."""
+    is_fresh = _first_entry(folder) is None
+    return Start(launcher().start(arguments, LEARND_FAILPOINT=failpoint), folder=folder, is_fresh=is_fresh)
 
 
 class Start:
     """One process of `learnd`."""
 
-    def __init__(self, launcher: Launcher, pid: int, *, folder: Path, out: Path, err: Path, is_fresh: bool) -> None:
-        self._launcher, self._pid, self._folder, self._is_fresh = launcher, pid, folder, is_fresh
-        self._out, self.err = out, err
-        self._pidfd = os.pidfd_open(pid)
-        self._poll = select.poll()
-        self._poll.register(self._pidfd, select.POLLIN)
-
-    def ended(self, *, within_s: float) -> bool:
-        return bool(self._poll.poll(within_s * 1000))
+    def __init__(self, process: Process, *, folder: Path, is_fresh: bool) -> None:
+        self._process, self._folder, self._is_fresh = process, folder, is_fresh
+        self.err, self.ended = process.err, process.ended
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        signal.pidfd_send_signal(self._pidfd, number)
+        self._process.send_signal(number)
 
     def result(self) -> str | None:
         """The `state_sha256` that it printed (nothing where it was asked to stop), or None where it was killed."""
-        if not self.ended(within_s=LIMIT_S):
+        try:
+            status = self._process.wait(LIMIT_S)
+        except TimeoutError:
             self.kill()
-            raise AssertionError(f"did not end within {LIMIT_S} s: {self.err.read_text()}")
-        status = self._launcher.reap(self._pid)
-        os.close(self._pidfd)
+            raise
         if status == -signal.SIGKILL:
             return None
         assert status == 0, self.err.read_text()
-        return self._out.read_text().removeprefix("state_sha256 ").strip()
+        return self._process.out.read_text().removeprefix("state_sha256 ").strip()
 
     def wait_until_ready(self) -> None:
         """Until learning begins: a fresh ledger has its first entry, or the log tells where learning resumes."""

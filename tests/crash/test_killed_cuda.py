@@ -9,7 +9,6 @@ import torch
 
 from daemon.storage.checkpoints import Checkpoints
 from tests.crash import runs
-from tests.crash.starts import Launcher
 from tests.crash.trial import Trial
 
 pytestmark = [
@@ -19,10 +18,10 @@ pytestmark = [
 ]
 
 
-def trial_of(model: str, launcher: Launcher, folder: Path) -> Trial:
+def trial_of(model: str, folder: Path) -> Trial:
     file = runs.stream(folder, num_rows=runs.NUM_ROWS[model])
     settings = runs.files(file) + runs.model_settings(model, folder, file)
-    return Trial(launcher, folder, [*settings, "training.device=cuda"])
+    return Trial(folder, [*settings, "training.device=cuda"])
 
 
 def assert_learned_on_a_gpu(folder: Path) -> None:
@@ -31,16 +30,16 @@ def assert_learned_on_a_gpu(folder: Path) -> None:
     assert "CUDA" in checkpoint.meta["fingerprint"]["device"]
 
 
-def test_every_failpoint_costs_no_bit(launcher: Launcher, tmp_path: Path) -> None:
-    trial = trial_of("transformer", launcher, tmp_path)
+def test_every_failpoint_costs_no_bit(tmp_path: Path) -> None:
+    trial = trial_of("transformer", tmp_path)
     trial.kill_at_each_failpoint()
     assert trial.end() == trial.expected
     assert_learned_on_a_gpu(trial.run)
 
 
 @pytest.mark.parametrize("model", [*runs.MODELS[1:2], "finetuned"])
-def test_random_kills_cost_no_bit(launcher: Launcher, tmp_path: Path, model: str) -> None:
-    trial = trial_of(model, launcher, tmp_path)
+def test_random_kills_cost_no_bit(tmp_path: Path, model: str) -> None:
+    trial = trial_of(model, tmp_path)
     trial.kill_at_random(num_kills=3, seed=1)
     assert trial.end() == trial.expected
     assert_learned_on_a_gpu(trial.run)

@@ -9,7 +9,6 @@ import pytest
 
 from tests.crash import runs
 from tests.crash.live import live_equals_replay
-from tests.crash.starts import Launcher
 from tests.crash.topics import assert_each_position_once, kafka_settings, produce
 from tests.crash.trial import Trial
 from tests.kafka_broker import LEAKS_SOCKETS, Cluster
@@ -23,22 +22,22 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600)]
 
 
 @pytest.mark.parametrize("model", runs.ALL_MODELS)
-def test_files(launcher: Launcher, tmp_path: Path, model: str, record_property: Note) -> None:
+def test_files(tmp_path: Path, model: str, record_property: Note) -> None:
     file = runs.stream(tmp_path, num_rows=runs.NUM_ROWS[model])
     settings = runs.files(file) + runs.model_settings(model, tmp_path, file)
-    trial = kill_everywhere(launcher, tmp_path, settings, record_property)
+    trial = kill_everywhere(tmp_path, settings, record_property)
     runs.assert_reads_as_set(model, trial.run, file)
 
 
 @pytest.mark.kafka
 @LEAKS_SOCKETS
 @pytest.mark.parametrize("model", runs.ALL_MODELS)
-def test_three_partitions(kafka: Cluster, launcher: Launcher, tmp_path: Path, model: str, record_property: Note) -> None:
+def test_three_partitions(kafka: Cluster, tmp_path: Path, model: str, record_property: Note) -> None:
     num_rows = runs.NUM_ROWS[model]
     file, topic = runs.stream(tmp_path, num_rows=num_rows), kafka.new_topic(3)
     produce(kafka, topic, file.read_text(encoding="utf-8").splitlines(), partitions=3)
     settings = kafka_settings(kafka, topic) + runs.model_settings(model, tmp_path, file)
-    trial = kill_everywhere(launcher, tmp_path, settings, record_property)
+    trial = kill_everywhere(tmp_path, settings, record_property)
     assert_each_position_once(trial.run, dict.fromkeys(range(3), num_rows // 3))
     runs.assert_reads_as_set(model, trial.run, file)
 
@@ -46,16 +45,16 @@ def test_three_partitions(kafka: Cluster, launcher: Launcher, tmp_path: Path, mo
 @pytest.mark.kafka
 @LEAKS_SOCKETS
 @pytest.mark.parametrize("model", runs.ALL_MODELS)
-def test_live(kafka: Cluster, launcher: Launcher, tmp_path: Path, model: str, record_property: Note) -> None:
+def test_live(kafka: Cluster, tmp_path: Path, model: str, record_property: Note) -> None:
     """Micro-batches that time closed, killed at random: the replay of the ledger into a fresh folder has the same bits."""
-    live_equals_replay(kafka, launcher, tmp_path, model, num_kills=NUM_KILLS)
+    live_equals_replay(kafka, tmp_path, model, num_kills=NUM_KILLS)
     record_property("kills", NUM_KILLS)
 
 
-def kill_everywhere(launcher: Launcher, folder: Path, settings: list[str], note: Note) -> Trial:
+def kill_everywhere(folder: Path, settings: list[str], note: Note) -> Trial:
     """Each way of killing on a run of its own; all end like a process of its own that was never touched."""
     alone = runs.train(folder / "alone", settings)
-    trial = Trial(launcher, folder, settings)
+    trial = Trial(folder, settings)
     assert trial.expected == alone
     trial.kill_at_each_failpoint()
     assert trial.end() == alone

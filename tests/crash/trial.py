@@ -10,7 +10,7 @@ from pathlib import Path
 
 from daemon.failpoints import NAMES
 from tests.crash import runs
-from tests.crash.starts import Launcher, Start
+from tests.crash.starts import Start, begin
 
 MAX_TRIES = 5
 
@@ -22,8 +22,8 @@ class Trial:
     untouched one did, with `expected`; the next kill is of a new run then. `end` lets the last one end.
     """
 
-    def __init__(self, launcher: Launcher, folder: Path, settings: Sequence[str]) -> None:
-        self._launcher, self._folder, self._settings = launcher, folder, list(settings)
+    def __init__(self, folder: Path, settings: Sequence[str]) -> None:
+        self._folder, self._settings = folder, list(settings)
         self.run = folder / "untouched"
         self.num_starts = self.num_kills = 0
         start = self._start()
@@ -84,4 +84,4 @@ class Trial:
 
     def _start(self, *, failpoint: str = "") -> Start:
         self.num_starts += 1
-        return self._launcher.start(self.run, runs.arguments(self.run, self._settings), failpoint=failpoint)
+        return begin(self.run, runs.arguments(self.run, self._settings), failpoint=failpoint)

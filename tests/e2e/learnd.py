@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from daemon.serving.sockets import free_port
+from tests.launching import environment, launcher
 
 LIMIT_S = 120.0
 
@@ -27,19 +28,18 @@ def wait_until(holds: Callable[[], bool], *, what: str = "it") -> None:
         signal.sigtimedwait([], 0.05)
 
 
+def words(name: str, *arguments: str, settings: Sequence[str] = ()) -> list[str]:
+    """What stands behind `learnd` on the command line."""
+    return [name, *arguments, *(part for setting in settings for part in ("--set", setting))]
+
+
 def command(name: str, *arguments: str, settings: Sequence[str] = ()) -> list[str]:
-    flags = [part for setting in settings for part in ("--set", setting)]
-    return [sys.executable, "-m", "daemon", name, *arguments, *flags]
-
-
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", **more}
+    return [sys.executable, "-m", "daemon", *words(name, *arguments, settings=settings)]
 
 
 def learnd(name: str, *arguments: str, settings: Sequence[str] = (), **more: str) -> subprocess.CompletedProcess[str]:
     """One command to its end; `more` goes into its environment."""
-    chosen = command(name, *arguments, settings=settings)
-    return subprocess.run(chosen, env=environment(**more), capture_output=True, text=True, check=False, timeout=LIMIT_S)
+    return launcher().run(words(name, *arguments, settings=settings), timeout_s=LIMIT_S, **more)
 
 
 def write_rows(file: Path, rows: Sequence[Mapping[str, Any]], *, append: bool = False) -> Path:

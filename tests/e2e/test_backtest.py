@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from streams.samples import SPAM
-from tests.e2e.learnd import wait_until
+from tests.e2e.learnd import learnd, wait_until
 
 FIELDS = {
     "task", "examples", "errors", "accuracy", "macro_f1", "kappa", "log_loss", "auc", "worst_500", "mae", "rmse",
@@ -23,9 +23,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 def backtest(folder: Path, file: Path, *flags: str) -> tuple[dict[str, object], list[dict[str, object]]]:
     report, predictions = folder / "report.json", folder / "predictions.jsonl"
     flags = (*flags, "--report", str(report), "--predictions", str(predictions))
-    done = subprocess.run(
-        [sys.executable, "-m", "daemon", "backtest", str(file), *flags], capture_output=True, text=True, check=False
-    )
+    done = learnd("backtest", str(file), *flags)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in predictions.read_text(encoding="utf-8").splitlines()]
     return json.loads(report.read_text(encoding="utf-8")), lines
@@ -125,7 +123,7 @@ def test_elec2_beats_its_floors(tmp_path: Path, flags: tuple[str, ...], floor: f
 
 def refused(*flags: str) -> str:
     """What the command says as it refuses to run."""
-    done = subprocess.run([sys.executable, "-m", "daemon", "backtest", *flags], capture_output=True, text=True, check=False)
+    done = learnd("backtest", *flags)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     return done.stderr

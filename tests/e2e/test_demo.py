@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 
 import httpx
 
-from tests.e2e.learnd import command, environment, wait_until
+from tests.e2e.learnd import command, wait_until
+from tests.launching import environment
 
 # Runs a command in a terminal of its own; what comes in is typed, what is shown goes out.
 IN_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,24 +15,21 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.launching import launcher
+
 LIMIT_S = 60.0
 _TURN_S = 0.05
 
 
 class Learnd:
-    """One running `learnd`; its log lies in `log_file`."""
+    """One running `learnd`; its log goes to `log_file`."""
 
     def __init__(self, arguments: Sequence[str], *, log_file: Path) -> None:
-        self._log_file = log_file
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        with log_file.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "daemon", *arguments], env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-            )
+        self.process = launcher().start(arguments, err=log_file)
 
     @property
     def log(self) -> str:
-        return self._log_file.read_text(encoding="utf-8")
+        return self.process.err.read_text(encoding="utf-8")
 
     def url(self, path: str) -> str:
         """On the first port that it names in its log; waits until it does."""
@@ -75,9 +69,8 @@ class Learnd:
 
     def end(self) -> str:
         """What it printed; it must end by itself, and well."""
-        printed, _ = self.process.communicate(timeout=LIMIT_S)
-        assert self.process.returncode == 0, self.log
-        return str(printed)
+        assert self.process.wait(LIMIT_S) == 0, self.log
+        return self.process.out.read_text(encoding="utf-8")
 
     def terminate(self) -> str:
         """Ask it to leave; what it printed."""
@@ -94,4 +87,4 @@ def learnd(command: str, settings: Sequence[str], *flags: str, log_file: Path) -
         yield running
     finally:
         running.process.kill()
-        running.process.communicate()
+        running.process.wait(LIMIT_S)

@@ -1,7 +1,8 @@
 """A process that has imported all of learnd and run none of it: each start of `learnd` is a fork, in milliseconds.
 
-It takes orders as lines of JSON and answers each with a line: {"start": [arguments], "failpoint": …, "out": …, "err": …} with
-the process id, {"reap": pid} with the exit status as `subprocess` has it. Hundreds of kills cost no more imports than one.
+It takes orders as lines of JSON and answers each with a line: {"start": [arguments], "environment": {…}, "folder": …,
+"out": …, "err": …} with the process id, {"reap": pid} with the exit status as `subprocess` has it. Hundreds of starts cost no
+more imports than one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ import tokenizers  # noqa: F401 - imported for the forks
 import transformers.models.bert.modeling_bert  # noqa: F401
 
 import daemon.__main__
+import daemon.assembly.serving
+import daemon.assembly.training
+import daemon.commands.backtest
+import daemon.commands.backtested
+import daemon.commands.check
+import daemon.commands.produce
 import daemon.commands.serve
+import daemon.commands.snapshots
 import daemon.commands.train
 import daemon.failpoints
 
@@ -43,20 +51,25 @@ def main() -> None:
 
 
 def _become(order: dict[str, Any]) -> None:
-    """This process is `learnd` from now on, as if it had been called with these arguments and that fail-point."""
+    """This process is `learnd` from now on, as if it had been called there, with these arguments and that environment."""
     status = 1
     try:
-        for path, number in ((order["out"], 1), (order["err"], 2)):
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        written = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        for path, flags, number in ((os.devnull, os.O_RDONLY, 0), (order["out"], written, 1), (order["err"], written, 2)):
+            file = os.open(path, flags, 0o644)
             os.dup2(file, number)
             os.close(file)
-        os.environ["LEARND_FAILPOINT"] = order["failpoint"]
+        os.chdir(order["folder"])
+        os.environ.clear()
+        os.environ.update(order["environment"])
         importlib.reload(daemon.failpoints)
         status = daemon.__main__.main(order["start"])
-        sys.stdout.flush()
+    except SystemExit as leaving:  # argparse's way
+        status = leaving.code if isinstance(leaving.code, int) else 1
     except BaseException:
         traceback.print_exc()
     finally:
+        sys.stdout.flush()
         sys.stderr.flush()
         # Not sys.exit: what the parent has registered for its own end is none of this process's business.
         os._exit(status)
