@@ -21,11 +21,7 @@ from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Model
 from daemon.learning.models.linear import Linear
 from daemon.learning.models.mixture import Mixture
-from daemon.learning.models.transformer import Transformer
-from daemon.learning.optimizers import AdamW
 from daemon.learning.regression_mixer import RegressionMixer
-from daemon.learning.replay.none import NoReplay
-from daemon.learning.schedules import Schedule
 from daemon.learning.tasks.base import Task
 from daemon.learning.tasks.classification import Classification
 from daemon.learning.tasks.regression import Regression
@@ -36,6 +32,7 @@ from tests.learning.test_regressors import make_model
 from tests.learning.test_tables import make_mixture
 from tests.learning.texts import text_experts, text_mixture
 from tests.learning.tiny import tiny_bert
+from tests.learning.transformers import transformer
 
 NOT_FINITE = (math.nan, math.inf, -math.inf)
 # A target is a number, or names a class; each of the new rows brings one, and a column.
@@ -62,13 +59,6 @@ class Case:
         return [replace(row, target=f"class {row.target}") for row in examples] if self.classifies else list(examples)
 
 
-def _transformer(folder: Path) -> Transformer:
-    return Transformer(
-        encoder=folder, training="full", task="classification", device=torch.device("cpu"), max_tokens=8, optimizer=AdamW(),
-        schedule=Schedule(learning_rate=1e-3), replay=NoReplay(), rows_per_step=4, replayed_per_step=0, seed=0,
-    )  # fmt: skip
-
-
 CASES = (
     Case("tables", lambda _: make_mixture()),
     Case("texts", lambda _: text_mixture(), reads_features=False),
@@ -77,7 +67,7 @@ CASES = (
     Case("late_numbers", lambda _: Late(pool=make_model(), delay=3), classifies=False),
     Case("linear", lambda _: Linear(classifies=True)),
     Case("linear_numbers", lambda _: Linear(classifies=False), classifies=False),
-    Case("transformer", _transformer, reads_features=False),
+    Case("transformer", lambda folder: transformer(folder, max_tokens=8, rows_per_step=4), reads_features=False),
 )
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_value = pytest.mark.parametrize("value", NOT_FINITE)

@@ -42,11 +42,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_long_outage_keeps_no_thread_and_no_socket(own_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_outage_keeps_no_thread_and_no_socket(
+    own_broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Twenty look-ups that fail are two minutes of an outage as it is set in earnest."""
     topic = own_broker.new_topic()
-    # As `learnd` has it; the records that pytest keeps of a log hold the client's transports.
-    monkeypatch.setattr(logging.getLogger("kafka"), "propagate", False)
+    # The records that pytest keeps of a log, even of one that goes nowhere, hold the client's transports.
+    caplog.set_level(logging.CRITICAL + 1, logger="kafka")
     looked_up = threading.Semaphore(0)
     look_up = KafkaReader._look_up
 

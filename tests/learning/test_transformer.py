@@ -26,6 +26,7 @@ from daemon.learning.schedules import Schedule
 from daemon.state import State
 from daemon.storage.tensors import all_finite
 from tests.learning.tiny import tiny_bert
+from tests.learning.transformers import transformer
 
 Training = Literal["full", "frozen"]
 Make = Callable[..., Transformer]
@@ -59,13 +60,10 @@ def make(request: pytest.FixtureRequest, encoder: Path) -> Make:
     def build(
         training: Training = "full", *, replay: Replay | None = None, seed: int = 0, rows_per_step: int = 8
     ) -> Transformer:
-        return Transformer(
-            encoder=encoder,
-            training=training,
-            task="classification",
-            device=torch.device(request.param),
-            max_tokens=16,
-            optimizer=AdamW(),
+        return transformer(
+            encoder,
+            training,
+            device=request.param,
             schedule=Schedule(learning_rate=1e-3, num_warmup_steps=4),
             replay=Balanced(capacity=32, recent_share=0.25, seed=seed) if replay is None else replay,
             rows_per_step=rows_per_step,
@@ -237,19 +235,7 @@ def test_the_spare_is_never_answered(make: Make) -> None:
 
 
 def test_steps_are_those_of_a_plain_loop(encoder: Path) -> None:
-    model = Transformer(
-        encoder=encoder,
-        training="full",
-        task="classification",
-        device=CPU,
-        max_tokens=16,
-        optimizer=AdamW(max_grad_norm=1e9, weight_decay=0.0),
-        schedule=Schedule(learning_rate=1e-3),
-        replay=NoReplay(),
-        rows_per_step=8,
-        replayed_per_step=0,
-        seed=0,
-    )
+    model = transformer(encoder, optimizer=AdamW(max_grad_norm=1e9, weight_decay=0.0))
     feed(model, 0, 40, size=40)
     plain = AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=3, local_files_only=True).eval()
     tokenizer = AutoTokenizer.from_pretrained(encoder, local_files_only=True)
@@ -370,37 +356,13 @@ def test_an_empty_micro_batch_is_no_rows(make: Make) -> None:
 @both
 def test_a_folder_without_a_model_is_refused(tmp_path: Path, training: Training) -> None:
     with pytest.raises(ModelError, match=r"tokenizer"):
-        Transformer(
-            encoder=tmp_path,
-            training=training,
-            task="classification",
-            device=CPU,
-            max_tokens=16,
-            optimizer=AdamW(),
-            schedule=Schedule(learning_rate=1e-3),
-            replay=NoReplay(),
-            rows_per_step=8,
-            replayed_per_step=0,
-            seed=0,
-        )
+        transformer(tmp_path, training)
 
 
 @both
 def test_a_number_can_be_learned(encoder: Path, training: Training) -> None:
     def build() -> Transformer:
-        return Transformer(
-            encoder=encoder,
-            training=training,
-            task="regression",
-            device=CPU,
-            max_tokens=16,
-            optimizer=AdamW(),
-            schedule=Schedule(learning_rate=4e-3),
-            replay=NoReplay(),
-            rows_per_step=8,
-            replayed_per_step=0,
-            seed=0,
-        )
+        return transformer(encoder, training, classifies=False, schedule=Schedule(learning_rate=4e-3))
 
     model = build()
     error_N = np.abs(np.concatenate(feed(model, 0, 192, target=TARGET - 0.5)) - (TARGET - 0.5))

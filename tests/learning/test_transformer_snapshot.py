@@ -17,12 +17,12 @@ from daemon.learning.batch import Batch
 from daemon.learning.encoders import find_packaged_encoder
 from daemon.learning.learner import Learner
 from daemon.learning.models.transformer import Transformer
-from daemon.learning.optimizers import AdamW
 from daemon.learning.reactions import Reactions
 from daemon.learning.replay.balanced import Balanced
 from daemon.learning.schedules import Schedule
 from daemon.learning.tasks.classification import Classification
 from streams.record import Example
+from tests.learning import transformers
 from tests.learning.tiny import tiny_bert
 
 pytestmark = pytest.mark.usefixtures("deterministic")
@@ -36,18 +36,13 @@ QUESTIONS = Batch(["cheap pills 7", "lunch today at a very long table with many 
 def transformer(
     encoder: str | Path, training: Literal["full", "frozen"], *, rate: float = 4e-3, max_tokens: int = 16
 ) -> Transformer:
-    return Transformer(
-        encoder=encoder,
-        training=training,
-        task="classification",
-        device=torch.device("cpu"),
+    return transformers.transformer(
+        encoder,
+        training,
         max_tokens=max_tokens,
-        optimizer=AdamW(),
         schedule=Schedule(learning_rate=rate, num_warmup_steps=4),
         replay=Balanced(capacity=64, recent_share=0.25, seed=0),
-        rows_per_step=8,
         replayed_per_step=8,
-        seed=0,
         reactions=Reactions(rewarm=True, recent_replay=True),
     )
 

@@ -64,6 +64,22 @@ class Extractor(ABC):
     def load_weights(self, state: State) -> None: ...
 
 
+class Stateless(Extractor):
+    """An extractor of which nothing is learned: the features of a row depend on that row alone."""
+
+    def learn(self, target: float, weight: float) -> None: ...
+
+    def state_dict(self) -> State:
+        return {}
+
+    def load_state_dict(self, state: State) -> None: ...
+
+    def weights(self) -> State:
+        return {}
+
+    def load_weights(self, state: State) -> None: ...
+
+
 class Expert(ABC):
     """One member of the pool. Deterministic: no global generator, no fast-math, no threads of its own."""
 

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.batch import Batch
-from daemon.learning.experts.base import Extractor
+from daemon.learning.experts.base import Stateless
 from daemon.learning.features.hashing import Indices, TextHasher, Values
-from daemon.state import State
 
 
 class SentenceEncoder(Protocol):
@@ -23,8 +22,8 @@ class SentenceEncoder(Protocol):
         """(B, D) for B texts."""
 
 
-class TextFeatures(Extractor):
-    """Hashed features of `text` by row, and embeddings of a micro-batch at once; label-free, so nothing is learned here.
+class TextFeatures(Stateless):
+    """Hashed features of `text` by row, and embeddings of a micro-batch at once.
 
     After `encode`: `indices` and `values`, both (n,), as `TextHasher` makes them; `embedding`, (D,), and
     `embeddings_BD` of the micro-batch with `row` the current one. Without an encoder D is 0.
@@ -62,16 +61,3 @@ class TextFeatures(Extractor):
 
     def summary(self) -> NDArray[np.float32]:
         return self.embedding
-
-    def learn(self, target: float, weight: float) -> None:
-        """Nothing: the features of a text depend on that text alone."""
-
-    def state_dict(self) -> State:
-        return {}
-
-    def load_state_dict(self, state: State) -> None: ...
-
-    def weights(self) -> State:
-        return {}
-
-    def load_weights(self, state: State) -> None: ...

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from daemon.learning.batch import Batch
-from daemon.learning.experts.base import Extractor
+from daemon.learning.experts.base import Stateless
 from daemon.learning.replay.base import Rows
-from daemon.state import State
 
 
 class Tokenizer(Protocol):
@@ -17,8 +16,8 @@ class Tokenizer(Protocol):
     def encode(self, texts: Sequence[str]) -> Rows: ...
 
 
-class TextTokens(Extractor):
-    """The tokens of `text` by row; label-free, so nothing is learned here.
+class TextTokens(Stateless):
+    """The tokens of `text` by row.
 
     `rows` are those of the micro-batch ({} where it is empty), with `row` the current one.
     """
@@ -33,16 +32,3 @@ class TextTokens(Extractor):
 
     def encode(self, row: int) -> None:
         self.row = row
-
-    def learn(self, target: float, weight: float) -> None:
-        """Nothing: the tokens of a text depend on that text alone."""
-
-    def state_dict(self) -> State:
-        return {}
-
-    def load_state_dict(self, state: State) -> None: ...
-
-    def weights(self) -> State:
-        return {}
-
-    def load_weights(self, state: State) -> None: ...

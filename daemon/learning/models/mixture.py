@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -123,8 +124,11 @@ class Mixture(Pool):
 
     def alone(self, said: Sequence[Floats]) -> Floats:
         alone_BC = np.zeros((len(said), self.num_classes))
-        for row, p_K in enumerate(said):
-            alone_BC[row, : len(p_K) - 1] = _over_known(p_K)
+        start = 0
+        for num_said, rows in groupby(said, key=len):  # it grows with each new label
+            known_RC = np.array(list(rows))[:, :-1]
+            alone_BC[start : start + len(known_RC), : num_said - 1] = known_RC / known_RC.sum(axis=1, keepdims=True)
+            start += len(known_RC)
         return alone_BC
 
     def take(self, row: int, said: Floats, target: float, weight: float) -> None:

@@ -47,7 +47,7 @@ class SlowPart:
         if rows_per_step < 1 or replayed_per_step < 0:
             raise ValueError(f"{rows_per_step=} must be at least 1 and {replayed_per_step=} at least 0")
         self.network = network
-        self._classifies = classifies
+        self.classifies = classifies
         self._optimizer, self._schedule, self._replay = optimizer, schedule, replay
         self._rows_per_step, self._replayed_per_step = rows_per_step, replayed_per_step
         self._seed, self._reactions = seed, reactions
@@ -59,7 +59,7 @@ class SlowPart:
 
     @property
     def num_classes(self) -> int:
-        return self.network.head.out_features - 1 if self._classifies else 0
+        return self.network.head.out_features - 1 if self.classifies else 0
 
     def pieces(self, weight_B: NDArray[np.float64]) -> list[slice]:
         """Consecutive rows, cut after each row that completes a step."""
@@ -107,7 +107,7 @@ class SlowPart:
 
     def _losses(self, logits_NK: Tensor, targets: NDArray[np.float64]) -> Tensor:
         """(N,) log loss over classes and spare, or squared error."""
-        if self._classifies:
+        if self.classifies:
             target_N = to_device(targets.astype(np.int64), self.network.device)
             return functional.cross_entropy(logits_NK, target_N, reduction="none")
         return (logits_NK[:, 0] - to_device(targets.astype(np.float32), self.network.device)) ** 2

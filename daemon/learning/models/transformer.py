@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,14 +14,8 @@ from torch.nn import functional
 from daemon.learning.batch import Batch
 from daemon.learning.device import to_device
 from daemon.learning.models.base import Floats, Model, check_rows
-from daemon.learning.models.finetuned import Finetuned
-from daemon.learning.models.frozen import Frozen
-from daemon.learning.models.network import Network
 from daemon.learning.models.slow_part import SlowPart
-from daemon.learning.optimizers import Optimizer
-from daemon.learning.reactions import Reactions
-from daemon.learning.replay.base import Replay, Rows, num_rows, take
-from daemon.learning.schedules import Schedule
+from daemon.learning.replay.base import Rows, num_rows, take
 from daemon.state import JSON, State
 
 # Rows of one forward pass of a prediction: enough to fill the device, few enough to fit any.
@@ -30,52 +23,11 @@ ROWS_PER_PASS = 32
 
 
 class Transformer(Model):
-    """Takes one slow step on every `rows_per_step` learned rows and up to `replayed_per_step` replayed ones.
+    """Answers by a network alone, which `slow` trains. Every row is predicted with the weights of the last step before it; the
+    spare is never answered."""
 
-    Steps fall at fixed ordinals of the rows that are learned (weight > 0), wherever micro-batches are cut: rows since the
-    last step wait, as what the network reads, in the state ("pending"). Every row is predicted with the weights of the
-    last step before it. The loss of a step is the mean of its rows' losses by weight, so that a weight of 2 doubles a row's
-    part; a drawn number depends on seed, purpose and ordinal alone.
-
-    For classification the head has one output more than there are classes: the spare, trained only as a negative and
-    never answered. A new label inherits its weights and moments.
-
-    `encoder` is a folder or a hub id; raises `ModelError` where it cannot be loaded.
-    """
-
-    def __init__(
-        self,
-        *,
-        encoder: str | Path,
-        training: Literal["full", "frozen"],
-        task: Literal["classification", "regression"],
-        device: torch.device,
-        max_tokens: int,
-        optimizer: Optimizer,
-        schedule: Schedule,
-        replay: Replay,
-        rows_per_step: int,
-        replayed_per_step: int,
-        seed: int,
-        reactions: Reactions = Reactions(),  # noqa: B008 - it is frozen
-    ) -> None:
-        self._network: Network
-        if training == "full":
-            self._network = Finetuned(encoder=str(encoder), device=device, max_tokens=max_tokens, seed=seed)
-        else:
-            self._network = Frozen(encoder=str(encoder), device=device, max_tokens=max_tokens)
-        self._classifies = task == "classification"
-        self._slow = SlowPart(
-            network=self._network,
-            classifies=self._classifies,
-            optimizer=optimizer,
-            schedule=schedule,
-            replay=replay,
-            rows_per_step=rows_per_step,
-            replayed_per_step=replayed_per_step,
-            seed=seed,
-            reactions=reactions,
-        )
+    def __init__(self, *, slow: SlowPart) -> None:
+        self._slow, self._network, self._classifies = slow, slow.network, slow.classifies
         self._labels: tuple[str, ...] = ()
         self._rows = 0
         self.weights_name = self._network.weights_name
