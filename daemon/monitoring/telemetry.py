@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from daemon.monitoring.evaluation import Alarm, Evaluation
 from daemon.monitoring.health import Health
 from daemon.monitoring.score_gauges import ScoreGauges
+from daemon.monitoring.source_gauges import SourceGauges
 
 # Figures of a window cost about a millisecond to count, and a model's may wait for its device: brought up to date this often.
 REFRESH_S: Final = 1.0
@@ -63,9 +64,9 @@ class Telemetry:
         self._evaluation: Evaluation | None = None
         self._ask_stats: Callable[[], Mapping[str, float]] = dict
         self._labels: Sequence[str] = ()
-        self._nonfinite_steps, self._source_faults = 0.0, (0, 0)
+        self._nonfinite_steps = 0.0
         self._scores = ScoreGauges(registry=registry, max_labels=MAX_LABELS)
-        self._wall_clock = wall_clock
+        self._source = SourceGauges(registry=registry, wall_clock=wall_clock)
         self._make_flow(registry)
         self._make_learning(registry)
         self._make_keeping(registry)
@@ -78,26 +79,6 @@ class Telemetry:
         for outcome in ("learned", "dead_letter", "tombstone", "late"):
             self._records.labels(outcome)
         self._dead_letters = Counter("learnd_dead_letters", "Dead letters by stage.", ["stage"], registry=registry)
-        self._lag_records = Gauge(
-            "learnd_consumer_lag_records", "Offsets between the position and the end.", ["partition"], registry=registry
-        )
-        self._lag_seconds = Gauge(
-            "learnd_consumer_lag_seconds",
-            "Age of the newest record learned where there are later ones, else 0.",
-            ["partition"],
-            registry=registry,
-        )
-        self._positions = Gauge("learnd_position", "Offset to be read next.", ["partition"], registry=registry)
-        self._reachable = Gauge("learnd_source_reachable", "1 while the source answers.", registry=registry)
-        self._reachable.set(1)
-        self._rebuilds = Counter(
-            "learnd_source_rebuilds", "Times the connection to the source was built anew.", registry=registry
-        )
-        self._commit_failures = Counter(
-            "learnd_commit_failures", "Commits of positions for lag tools that failed.", registry=registry
-        )
-        self._gaps = Counter("learnd_gaps_skipped", "Retention gaps passed over.", registry=registry)
-        self._gap_records = Counter("learnd_gap_records_skipped", "Offsets lost in retention gaps.", registry=registry)
         facts = Gauge("learnd_health", "live, ready, caught_up and learning: 1 where it holds.", ["fact"], registry=registry)
         for fact in self.health.facts():
             facts.labels(fact).set_function(partial(self._fact, fact))
@@ -182,14 +163,7 @@ class Telemetry:
         """The loop went round once. By partition: lag in offsets, the offset to be read next, and the time of the newest
         record learned in seconds since the epoch."""
         self.health.turned(lag_records=sum(lag.values()))
-        for partition, records in lag.items():
-            self._lag_records.labels(partition).set(records)
-            if records == 0:
-                self._lag_seconds.labels(partition).set(0.0)
-            elif newest_s is not None and partition in newest_s:
-                self._lag_seconds.labels(partition).set(max(0.0, self._wall_clock() - newest_s[partition]))
-        for partition, offset in positions.items():
-            self._positions.labels(partition).set(offset)
+        self._source.read(lag=lag, positions=positions, newest_s=newest_s or {})
         self._show()
 
     def _show(self) -> None:
@@ -210,17 +184,13 @@ class Telemetry:
 
     def skipped(self, num_records: int) -> None:
         """Retention left a gap of `num_records` offsets and it was passed over."""
-        self._gaps.inc()
-        self._gap_records.inc(num_records)
+        self._source.skipped(num_records)
 
     def source(self, *, reachable: bool, rebuilds: int, commit_failures: int) -> None:
         """Whether the source answers; how often, since it was opened, its connection was built anew, and a commit of positions
         failed."""
         self.health.source(reachable=reachable)
-        self._reachable.set(reachable)
-        self._rebuilds.inc(rebuilds - self._source_faults[0])
-        self._commit_failures.inc(commit_failures - self._source_faults[1])
-        self._source_faults = (rebuilds, commit_failures)
+        self._source.answers(reachable=reachable, rebuilds=rebuilds, commit_failures=commit_failures)
 
     def ledger_paused(self, paused: bool) -> None:
         """Learning waits because the ledger cannot be written, or goes on."""
