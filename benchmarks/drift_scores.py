@@ -23,12 +23,19 @@ class Score(NamedTuple):
 
 
 def score(alarms: Sequence[int], drifts: Sequence[int], *, allowed_rows: int, num_rows: int) -> Score:
-    """Count the first alarm in the allowed rows after each drift as found, alarms outside of them as false.
+    """Count the first alarm in the allowed rows after each drift as found, alarms outside of them as false. An alarm belongs
+    to the newest drift before it.
 
     >>> score([20_030, 20_100, 31_000], [20_000, 40_000], allowed_rows=250, num_rows=50_000)
     Score(delays=[30], drifts=2, false=1, rows=50000)
+    >>> score([1_010, 1_210], [1_000, 1_200], allowed_rows=500, num_rows=2_000)
+    Score(delays=[10, 10], drifts=2, false=0, rows=2000)
     """
-    found = [[alarm - drift for alarm in alarms if drift <= alarm < drift + allowed_rows] for drift in drifts]
+    ends = [*drifts[1:], num_rows]
+    found = [
+        [alarm - drift for alarm in alarms if drift <= alarm < min(drift + allowed_rows, end)]
+        for drift, end in zip(drifts, ends, strict=True)
+    ]
     false = len(alarms) - sum(map(len, found))
     return Score([delays[0] for delays in found if delays], len(drifts), false, num_rows)
 
