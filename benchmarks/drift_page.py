@@ -39,9 +39,9 @@ known, from each alarm of the run with all on. Found, delay and false count the 
 detectors counts once, at the first; "alarms" counts both). Figures are means over the seeds; false alarms their sum. Variants
 alike to the last digit mean that no alarm was raised, or that the reaction came too late to change an answer.
 
-The mixer's reaction hardly matters either way and is on by default, as is the anchor, which spares errors where labels were wrong
-for a while ("burst") and costs one at most elsewhere. Those of the transformer cost errors here and are off by
-default; re-warming helps where the rate has fallen ("cosine"). A BERT with random weights stands for no pretrained encoder.
+The mixer's reaction hardly matters either way and is on by default, as is the anchor, which spares errors where labels were
+wrong for a while ("burst") and costs one at most elsewhere. Those of the transformer cost errors here and are off by default;
+re-warming helps where the rate has fallen ("cosine"). A BERT with random weights stands for no pretrained encoder.
 
 | stream, learner | reactions | errors | after drifts | worst 500 | alarms | drifts found | delay | false | input alarms |
 |---|---|---|---|---|---|---|---|---|---|

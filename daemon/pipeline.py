@@ -67,7 +67,8 @@ class Pipeline:
                 f"step {plan.step} was planned after {plan.rows} rows, but {self.rows} rows and {self.step} steps were "
                 "learned; ledger and checkpoint do not belong together: restore both from one backup"
             )
-        examples, raised = self._cap.limited(self._decode(records)), list[Alarm]()
+        decoded = self._decode(records)
+        examples, raised = self._cap.limited([example for _, example in decoded]), list[Alarm]()
         for piece in self.learner.pieces(examples):
             scored = self.learner.learn(piece)
             self._predictions.write(piece, scored, task=self.learner.task)
@@ -79,7 +80,7 @@ class Pipeline:
             raised += alarms
         self.step = plan.step
         self.positions = advance(self.positions, plan.runs)
-        self.arrivals.add(((self._live and record.timestamp_s) or self._wall_clock() for record in records), step=plan.step)
+        self.arrivals.add(((self._live and record.timestamp_s) or self._wall_clock() for record, _ in decoded), step=plan.step)
         self.newest_s |= {record.partition: record.timestamp_s for record in records if record.timestamp_s}
         self._telemetry.step(
             learned=len(examples),
@@ -134,8 +135,8 @@ class Pipeline:
         del state["progress"]["step"], state["guard"]
         return digest(state)
 
-    def _decode(self, records: Sequence[Record]) -> list[Example]:
-        """The examples in `records`; what cannot be one, or brings a label too many, becomes a dead letter."""
+    def _decode(self, records: Sequence[Record]) -> list[tuple[Record, Example]]:
+        """Those of `records` that are examples; what cannot be one, or brings a label too many, becomes a dead letter."""
         decoded: list[tuple[Record, Example]] = []
         for record in records:
             try:
@@ -148,7 +149,7 @@ class Pipeline:
                 self.dead_letters.passed()
             else:
                 self._refuse(record, DecodeError("label", f"{example.target!r} is not in the set of labels, or one too many"))
-        return [example for (_, example), ok in zip(decoded, admitted, strict=True) if ok]
+        return [pair for pair, ok in zip(decoded, admitted, strict=True) if ok]
 
     def _refuse(self, record: Record, error: DecodeError) -> None:
         self.dead_letters.send(record, error)

@@ -204,5 +204,5 @@ class _TimeReader:
         try:
             time = self._decoder.decode(value).time  # type: ignore[attr-defined]  # made by defstruct
             return 0.0 if time is None else parse_time(time)
-        except ValueError:
+        except (ValueError, RecursionError):  # what is wrong with it, decoding tells
             return 0.0

@@ -103,7 +103,7 @@ def _key(value: bytes, field: str) -> bytes | None:
         return None
     try:
         row = msgspec.json.decode(value)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return None
     key = row.get(field) if isinstance(row, dict) else None
     if key is None:

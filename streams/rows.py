@@ -79,6 +79,7 @@ class LineReader(RowReader):
         self._file: BinaryIO | None = None
         self._offset = 0
         self._unfinished = b""
+        self._is_at_end = False  # once and for all: what is appended to a file that is not followed is never read
         self._read_bytes = 0
         self._counting: BinaryIO | None = None  # a handle of its own: a file that is moved away can still be counted
         self._counted_lines = 0
@@ -87,7 +88,7 @@ class LineReader(RowReader):
     def open(self, position: int) -> None:
         self._file = open_binary(self.path)
         self.grows = self.grows and not isinstance(self._file, gzip.GzipFile)
-        self._offset, self._unfinished, self._read_bytes = 0, b"", 0
+        self._offset, self._unfinished, self._read_bytes, self._is_at_end = 0, b"", 0, False
         while self._offset < position:
             if self._next_line() is None:
                 raise ReplacedError(
@@ -143,6 +144,8 @@ class LineReader(RowReader):
 
     def _next_line(self) -> bytes | None:
         assert self._file is not None
+        if self._is_at_end:
+            return None
         try:
             piece = self._file.readline()
         except (EOFError, OSError, zlib.error) as error:
@@ -151,6 +154,7 @@ class LineReader(RowReader):
         line = self._unfinished + piece
         if not piece.endswith(b"\n") and (self.grows or not line):
             self._unfinished = line
+            self._is_at_end = not self.grows
             return None
         self._unfinished = b""
         self._offset += 1

@@ -95,5 +95,5 @@ def _reader(path: Path, *, fields: Fields, slices: Sequence[str]) -> RowReader:
 def _parse(value: bytes) -> object:
     try:
         return msgspec.json.decode(value)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return None

@@ -158,3 +158,12 @@ def test_rows_of_a_snapshot_that_failed_count_as_fresh_with_the_next(
         keeper._beside.reap(wait=True)
         assert len(snapshots.list()[-1].manifest["arrivals"]) == 32
         assert len(assembled.pipeline.arrivals.sample()) == 16
+
+
+def test_dead_letters_are_in_no_answer_and_count_nothing_towards_freshness(tmp_path: Path) -> None:
+    file = learners.stream("table", tmp_path)
+    file.write_bytes(b"poison\n" + file.read_bytes())
+    with training(learners.settings("table", tmp_path, file, *NEVER), until_end=True) as assembled:
+        learn(assembled, assembled.trainer.startup())
+        assert assembled.pipeline.dead_letters.count == 1
+        assert len(assembled.pipeline.arrivals.sample()) == 15

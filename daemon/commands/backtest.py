@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.assembly import sources
-from daemon.commands.common import settings_from
+from daemon.commands.common import settings_without_source
 from daemon.errors import ConfigError
 from daemon.settings import Settings
 from streams.decoding.fields import Fields
@@ -38,9 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_writable(report: Path) -> None:
-    """Before the run, not after it. Raises `ConfigError` where the report cannot be written."""
+    """Before the run, not after it, and leaving no empty report. Raises `ConfigError` where it cannot be written."""
+    is_new = not report.exists()
     try:
         report.open("a").close()
+        if is_new:
+            report.unlink()
     except OSError as error:
         raise ConfigError(f"--report {report}: cannot be written ({error.strerror}); name a path that can") from None
 
@@ -50,11 +53,11 @@ def _settings(arguments: argparse.Namespace, folder: Path) -> Settings:
     flags = [f"source.paths={json.dumps([str(arguments.file)])}", f"storage.folder={json.dumps(str(folder))}"]
     flags += [f"task.kind={arguments.task}"] if arguments.task else []
     flags += [f"decoding.label={json.dumps(arguments.label)}"] if arguments.label else []
-    defaults: dict[str, Any] = {"source": {"kind": "files", "paths": []}}
+    defaults: dict[str, Any] = {}
     if arguments.config is None:
         label = arguments.label or "label"
         kinds = inspect(arguments.file, fields=Fields(label=label))
         defaults["model"] = {"inputs": "both" if kinds.text and kinds.features else "text" if kinds.text else "features"}
     # Last of all: dead letters go nowhere, wherever the daemon sends them.
     arguments.overrides = ["source.kind=files", *flags, *arguments.overrides, "dead_letters.kind=file"]
-    return settings_from(arguments, defaults=defaults)
+    return settings_without_source(arguments.config, arguments.overrides, defaults=defaults)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -29,9 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 2 if mistakes else 1 if failures else 0
 
 
-def unsound(settings: Settings) -> list[str]:
+def unsound(settings: Settings, *, but: Collection[str] = ()) -> list[str]:
     """What is wrong with settings that are each well-formed, as far as it shows without reaching for anything remote."""
-    return [_told(name, error) for name, check in _at_hand(settings) if isinstance(error := _outcome(check), Exception)]
+    checks = [(name, check) for name, check in _at_hand(settings) if name not in but]
+    return [_told(name, error) for name, check in checks if isinstance(error := _outcome(check), Exception)]
 
 
 def _told(section: str, error: Exception) -> str:
@@ -39,9 +40,9 @@ def _told(section: str, error: Exception) -> str:
     return str(error) if str(error).startswith((f"{section}:", f"{section}.")) else f"{section}: {error}"
 
 
-def require_sound(settings: Settings) -> None:
-    """Raise `ConfigError` that lists everything that is `unsound`."""
-    if mistakes := unsound(settings):
+def require_sound(settings: Settings, *, but: Collection[str] = ()) -> None:
+    """Raise `ConfigError` that lists everything that is `unsound`, `but` for some of what is looked at."""
+    if mistakes := unsound(settings, but=but):
         raise ConfigError(listed(mistakes, None))
 
 

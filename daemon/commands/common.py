@@ -6,8 +6,9 @@ import argparse
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,13 +17,21 @@ from daemon.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Commands that only read the storage folder need no source.
+# Commands that do not read the stream need no source.
 NO_SOURCE = {"source": {"kind": "files", "paths": []}}
 
 
 def settings_from(arguments: argparse.Namespace, *, defaults: Mapping[str, Any] | None = None) -> Settings:
     """The settings that `--config`, the environment and `--set` give."""
     return load(arguments.config, overrides=arguments.overrides, defaults=defaults)
+
+
+def settings_without_source(
+    config: Path | None, overrides: Sequence[str], *, defaults: Mapping[str, Any] | None = None
+) -> Settings:
+    """The same for a command that does not read the stream: what the environment says of the source is no matter."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("LEARND_SOURCE__")}
+    return load(config, overrides=overrides, environ=environ, defaults=NO_SOURCE | dict(defaults or {}))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import math
 import os
 import re
 import tempfile
@@ -18,8 +19,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from daemon.assembly.training import training as assembled
-from daemon.commands.common import stopping_by_signal
-from daemon.config import load
+from daemon.commands.common import settings_without_source, stopping_by_signal
 from daemon.errors import ServingError
 from daemon.progress import Glance, TerminalProgress
 from daemon.serving.sockets import free_port
@@ -44,9 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
         url = f"http://127.0.0.1:{port}"
         telemetry_port = free_port("127.0.0.1", preferred=TELEMETRY_PORT)
         settings = _settings(folder, port, telemetry_port)
+        settings_without_source(None, settings)  # a mistake in the environment is told once, before anything is started
         with console.status("starting the server"):
-            stack.enter_context(_serving(settings, console))
-            _wait_until_listening(url)
+            is_serving = stack.enter_context(_serving(settings, console))
+            _wait_until_listening(url, is_serving)
         console.print(f"learning {samples.SPAM.name}, mail in its order of arrival; answers on {url}", highlight=False)
         console.print(f"figures of the learning while it lasts: http://127.0.0.1:{telemetry_port}/metrics", highlight=False)
         _learn(settings, console, until_end=asked_to_stop, url=url)
@@ -90,8 +91,9 @@ def _logging_above_the_table(console: Console, *, verbose: bool) -> Iterator[Non
 
 
 @contextlib.contextmanager
-def _serving(settings: list[str], console: Console) -> Iterator[None]:
-    """The server as a process of its own beside the learning one, as `learnd run` has it."""
+def _serving(settings: list[str], console: Console) -> Iterator[Callable[[], bool]]:
+    """The server as a process of its own beside the learning one, as `learnd run` has it. Gives a look at whether it was not
+    given up."""
     flags = [part for setting in settings for part in ("--set", setting)]
     read_end, write_end = os.pipe()
     supervisor = Supervisor([Child(name="serve", arguments=["serve", *flags], stderr=write_end)])
@@ -102,7 +104,7 @@ def _serving(settings: list[str], console: Console) -> Iterator[None]:
     for thread in threads:
         thread.start()
     try:
-        yield
+        yield threads[0].is_alive
     finally:
         supervisor.stop()
         try:
@@ -120,13 +122,13 @@ def _relay(read_end: int, console: Console) -> None:
                 console.print(line.rstrip(), markup=False, highlight=False)
 
 
-def _wait_until_listening(url: str) -> None:
+def _wait_until_listening(url: str, is_serving: Callable[[], bool]) -> None:
     deadline = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline:
+    while is_serving() and time.monotonic() < deadline:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/livez", timeout=1):  # noqa: S310 - our own server's
             return
         time.sleep(START_LOOK_S)
-    raise ServingError(f"{url}: the server did not come up within {START_LIMIT_S:.0f} s; its complaint is above")
+    raise ServingError(f"{url}: the server did not come up; its complaint is above")
 
 
 def _learn(settings: list[str], console: Console, *, until_end: threading.Event, url: str) -> None:
@@ -142,7 +144,7 @@ def _learn(settings: list[str], console: Console, *, until_end: threading.Event,
             glance = Glance(title="mail", freshness=freshness)
             progress = TerminalProgress(glance=glance, console=console)
             training = stack.enter_context(
-                assembled(load(None, overrides=settings), until_end=True, may_lack_encoder=True, progress=progress)
+                assembled(settings_without_source(None, settings), until_end=True, may_lack_encoder=True, progress=progress)
             )
         stack.enter_context(stopping_by_signal(stop, at_once=_interrupt))
         training.trainer.run()
@@ -165,7 +167,8 @@ def _freshness(url: str) -> Iterator[Callable[[], float | None]]:
         while not done.wait(LOOK_EVERY_S):
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/metrics", timeout=1) as answer:  # noqa: S310 - ours
                 found = re.search(rb"^learnd_freshness_median_seconds (\S+)", answer.read(), flags=re.MULTILINE)
-                latest[0] = float(found[1]) if found else None
+                median_s = float(found[1]) if found else math.nan
+                latest[0] = None if math.isnan(median_s) else median_s
 
     thread = threading.Thread(target=look, name="learnd-freshness", daemon=True)
     thread.start()

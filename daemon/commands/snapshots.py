@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.table import Table
 
-from daemon.commands.common import NO_SOURCE, settings_from
+from daemon.commands.common import settings_without_source
 from daemon.errors import ConfigError, SnapshotError
 from daemon.storage.snapshots import Snapshots
 
@@ -19,7 +19,7 @@ PIPE_WIDTH = 120
 
 
 def run(arguments: argparse.Namespace) -> int:
-    storage = settings_from(arguments, defaults=NO_SOURCE).storage
+    storage = settings_without_source(arguments.config, arguments.overrides).storage
     if not storage.folder.is_dir():
         raise ConfigError(f"storage.folder: {storage.folder}: no such folder; name the one that the trainer writes")
     # As daemon.assembly.serving has it, but without torch, which pinning and holding do not wait for.

@@ -8,6 +8,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
+from daemon.commands.check import require_sound
 from daemon.commands.common import settings_from, stopping_by_signal
 from daemon.errors import UnfinishedError
 
@@ -21,6 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.warm_start:
         arguments.overrides = [*arguments.overrides, f"training.warm_start={json.dumps(str(arguments.warm_start))}"]
     settings = settings_from(arguments)
+    require_sound(settings, but=("serving",))
     # Seconds of imports: not before the settings are known to be sound.
     from daemon.assembly.training import training as assembled
 

@@ -12,7 +12,12 @@ ServingError
 
 from __future__ import annotations
 
+from typing import Final
+
 from daemon.errors import ServingError
+
+NOT_DECODABLE: Final = (ValueError, RecursionError)
+"""What msgspec raises for a body that is no JSON of the right form, is not UTF-8, or is nested without end."""
 
 
 class RequestError(ServingError):

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from daemon.serving.answerer import Answer, Answerer, Input, features_of
-from daemon.serving.errors import RequestError
+from daemon.serving.errors import NOT_DECODABLE, RequestError
 from daemon.serving.store import Served
 from daemon.serving.tensors import Tensor, column, encode
 
@@ -56,7 +56,7 @@ def parse_infer(body: bytes, *, header_length: str | None) -> tuple[InferRequest
     num_json = len(body) if header_length is None else _header_length(header_length, len(body))
     try:
         request = _decoder.decode(memoryview(body)[:num_json])
-    except msgspec.DecodeError as error:
+    except NOT_DECODABLE as error:
         raise RequestError(f"the request is not of the Open Inference Protocol: {error}") from error
     names = [tensor.name for tensor in request.inputs]
     if not names or len(set(names)) != len(names):
@@ -109,7 +109,7 @@ def _rows(columns: dict[str, list[str] | list[float]]) -> list[Input]:
             raise RequestError('"text" and "features" are BYTES tensors; a column of that name goes into a "features" object')
         try:
             parsed = _features_decoder.decode(features)
-        except msgspec.DecodeError as error:
+        except NOT_DECODABLE as error:
             raise RequestError(f"row {row} of input 'features' is not an object of numbers and strings: {error}") from error
         rows.append(Input(text, features_of(parsed) | {name: column[row] for name, column in columns.items()}))
     return rows

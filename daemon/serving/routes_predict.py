@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daemon.serving.answerer import Input, features_of
-from daemon.serving.errors import RequestError
+from daemon.serving.errors import NOT_DECODABLE, RequestError
 from daemon.serving.service import Service, json_response, snapshot_headers
 
 
@@ -38,7 +38,7 @@ def parse_predict(body: bytes) -> list[Input]:
     """
     try:
         parsed = _decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except NOT_DECODABLE as error:
         raise RequestError(f"the body is not what /predict takes: {error}") from error
     if isinstance(parsed, list):
         instances = parsed

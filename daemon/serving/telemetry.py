@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -56,6 +57,7 @@ class Telemetry:
         self.freshness_median = Gauge(
             "learnd_freshness_median_seconds", "Median of learnd_freshness_seconds over the last swap.", registry=registry
         )
+        self.freshness_median.set(math.nan)
 
     def observe_freshness(self, arrivals_s: Sequence[float], *, now_s: float) -> None:
         """Count the records that came to be at `arrivals_s` (seconds since the epoch) as being in the answers since `now_s`."""

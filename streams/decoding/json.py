@@ -19,8 +19,9 @@ Task = Literal["classification", "regression"]
 Scalar = str | int | float | bool | None
 Features = dict[str, float | str | bool | None]
 
-# Doubles hold every integer up to here, so that a float below it and the integer it equals are one number.
-_EXACT_INTEGERS = 2.0**53
+# A whole number below this is written in digits, so that a float and the integer that it equals are one label. From there on
+# there are only floats: integers have 64 bits.
+_IN_DIGITS = 1e21
 # Weights scale updates in single precision.
 _LARGEST_WEIGHT = 3.4e38
 
@@ -193,18 +194,21 @@ def _clean(features: Features) -> Mapping[str, float | str]:
 
 
 def _string(value: Scalar) -> str:
-    """A scalar as text; a number in the shortest form that reads back as the same number.
+    """A scalar as text; a number in the shortest form that reads back as the same number, whole ones below 1e21 in digits.
 
-    >>> _string(1), _string(1.0), _string(0.10), _string(-0.0), _string(1e300), _string(True)
-    ('1', '1', '0.1', '0', '1e+300', 'true')
+    >>> _string(1), _string(1.0), _string(0.10), _string(-0.0), _string(1e16), _string(True)
+    ('1', '1', '0.1', '0', '10000000000000000', 'true')
+    >>> _string(1e300), _string(0.00001), _string(-2.5e-7)
+    ('1e300', '1e-5', '-2.5e-7')
     """
     if type(value) is str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_INTEGERS:
+    if isinstance(value, float) and value.is_integer() and abs(value) < _IN_DIGITS:
         return str(int(value))
-    return str(value)
+    digits, _, exponent = str(value).partition("e")
+    return f"{digits}e{int(exponent)}" if exponent else digits
 
 
 def _show(value: object) -> str:

@@ -45,6 +45,31 @@ def test_a_wrong_use_is_told_with_its_remedy(
     assert "Traceback" not in done.stderr
 
 
+def test_train_tells_every_mistake_before_it_begins(tmp_path: Path) -> None:
+    settings = [*files(tmp_path / "gone.jsonl"), *kept_in(tmp_path / "data"), "decoding.text=label"]
+    done = learnd("train", settings=[*settings, "training.warm_start=gone.csv", "serving.host=0.0.0.0"])
+    assert done.returncode == 2
+    assert "3 mistake(s)" in done.stderr
+    for name in ("gone.jsonl", "gone.csv", '"label"'):
+        assert name in done.stderr
+    assert "telemetry on" not in done.stderr
+
+
+def test_commands_that_read_no_stream_take_an_environment_made_for_one(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", [{"features": {"x": n % 2}, "label": n % 2} for n in range(20)])
+    environment = {"LEARND_SOURCE__PASSWORD": "for the brokers", "LEARND_SOURCE__BOOTSTRAP_SERVERS": "kafka:9092"}
+    listed = learnd("snapshots", "list", settings=[f"storage.folder='{tmp_path}'"], **environment)
+    assert listed.returncode == 0, listed.stderr
+    assert learnd("backtest", str(file), settings=["model.kind=linear"], **environment).returncode == 0
+
+
+def test_demo_tells_a_mistake_of_the_environment_at_once() -> None:
+    done = learnd("demo", "--until-end", LEARND_REPLAY__CAPACITY="-1")
+    assert done.returncode == 2
+    assert "1 mistake(s)" in done.stderr
+    assert "LEARND_REPLAY__CAPACITY" in done.stderr
+
+
 def test_check_tells_folders_from_files(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", [])
     found = learnd("check", settings=[*files(tmp_path), f"training.warm_start='{tmp_path}'", f"storage.folder='{file}'"])

@@ -185,6 +185,21 @@ def test_tensors_that_make_no_inputs_are_refused(client: httpx.Client, inputs: l
     assert text in response.json()["error"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id": "\xff", "inputs": []}',
+        b'{"inputs": [{"name": "x\xfe", "datatype": "FP32", "shape": [1], "data": [1]}]}',
+        b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": ' + b"[" * 1500 + b"]" * 1500 + b"}]}",
+    ],
+    ids=["id", "name", "nested"],
+)
+def test_what_is_not_utf8_or_nested_without_end_is_refused(client: httpx.Client, body: bytes) -> None:
+    response = client.post("/v2/models/toy/infer", content=body)
+    assert response.status_code == 400
+    assert "the request is not of the Open Inference Protocol" in response.json()["error"]
+
+
 def test_an_unknown_output_is_refused(client: httpx.Client) -> None:
     response = client.post("/v2/models/toy/infer", json={"inputs": [tensor()], "outputs": [{"name": "logits"}]})
     assert response.status_code == 400

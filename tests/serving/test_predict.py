@@ -81,6 +81,7 @@ def test_one_row_or_a_list_of_them_in_order(client: httpx.Client, body: object, 
         (b'{"text": "' + b"a" * 101 + b'"}', 413, "instance 0: the text has 101 characters, at most 100"),
         (b'{"text": "' + b"a" * 4096 + b'"}', 413, "larger than 4096 bytes"),
         (b"[" * 4096, 400, "got `array`"),
+        (b'{"features": {"a": "\xff"}}', 400, "the body is not what /predict takes"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_with_the_reason(client: httpx.Client, body: bytes, status: int, text: str) -> None:

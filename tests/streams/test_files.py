@@ -99,6 +99,29 @@ def test_truncated_gzip_is_an_error_after_what_could_be_read(tmp_path: Path) -> 
     source.close()
 
 
+@pytest.mark.parametrize("appended", [gzip.compress(b"c\n"), gzip.compress(b"c\n")[:10]], ids=["whole", "torn"])
+def test_what_is_appended_to_a_gzip_file_is_not_read(tmp_path: Path, appended: bytes) -> None:
+    zipped, plain = tmp_path / "a.jsonl.gz", tmp_path / "b.jsonl"
+    zipped.write_bytes(gzip.compress(b"a\n"))
+    plain.write_bytes(b"b\n")
+    with opened(zipped, plain, follow=True) as source:
+        assert values(rest(source)) == [b"a", b"b"]
+        with zipped.open("ab") as file:
+            file.write(appended)
+        with plain.open("ab") as file:
+            file.write(b"d\n")
+        assert values(source.take_arrived(1, timeout_s=10)) == [b"d"]
+        assert source.positions() == {0: 1, 1: 2}
+
+
+def test_row_whose_time_no_decoder_reads_is_given_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    deep = b'{"at": 1, "z": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+    path.write_bytes(deep + b'\n{"at": "\xff"}\n{"at": 3}\n')
+    with opened(path, time_field="at") as source:
+        assert [r.timestamp_s for r in rest(source)] == [0.0, 0.0, 3.0]
+
+
 def test_followed_file_gives_whole_lines_only_as_it_grows(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"a\nb")

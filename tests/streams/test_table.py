@@ -169,6 +169,14 @@ def test_json_lines_by_their_name_whatever_the_first_line(tmp_path: Path, name: 
     assert inspect(path, fields=Fields()) == RowKinds(text=True, features=False)
 
 
+@pytest.mark.parametrize("poison", [b'{"text": "\xff", "label": "a"}', b'{"z": ' + b"[" * 5000 + b"]" * 5000 + b"}"])
+def test_rows_that_no_decoder_reads_are_no_matter_for_what_a_file_holds(tmp_path: Path, poison: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(poison + b'\n{"text": "t", "label": "a"}\n')
+    assert inspect(path, fields=Fields()) == RowKinds(text=True, features=False)
+    assert len(read(path)) == 2
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.CSV.gz"])
 def test_csv_by_its_name_whatever_the_header(tmp_path: Path, name: str) -> None:
     path, text = tmp_path / name, b"[x],label\n1,a\n"
