@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import random
 import signal
 import subprocess
@@ -17,6 +16,8 @@ import pytest
 
 from daemon.learning.encoders import load_encoder
 from daemon.storage.checkpoints import Checkpoints
+from tests.crash.starts import LIMIT_S
+from tests.launching import environment, launcher
 from tests.learning.tiny import tiny_bert
 from tests.mails import mails
 
@@ -115,26 +116,31 @@ def arguments(folder: Path, settings: Sequence[str], *, live: bool = False) -> l
     return ["train", *flags] if live else ["train", "--until-end", *flags]
 
 
-def train(folder: Path, settings: Sequence[str], *, failpoint: str = "") -> str | None:
+def train(folder: Path, settings: Sequence[str], *, failpoint: str = "", alone: bool = False) -> str | None:
     """One start: the `state_sha256` that it printed, or None where it was killed."""
-    done = run_once(folder, settings, failpoint=failpoint)
+    done = run_once(folder, settings, failpoint=failpoint, alone=alone)
     if done.returncode == -signal.SIGKILL:
         return None
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]
 
 
-def run_once(folder: Path, settings: Sequence[str], *, failpoint: str = "") -> subprocess.CompletedProcess[str]:
-    """One start as a user makes it: a process of its own, from the first import on."""
-    environment = {**os.environ, "LEARND_FAILPOINT": failpoint, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "daemon", *arguments(folder, settings)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def run_once(
+    folder: Path, settings: Sequence[str], *, failpoint: str = "", alone: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """One start; `alone` makes it as a user does: a process of its own, from the first import on."""
+    words = arguments(folder, settings)
+    if not alone:
+        return launcher().run(words, timeout_s=LIMIT_S, LEARND_FAILPOINT=failpoint)
+    command = [sys.executable, "-m", "daemon", *words]
+    surroundings = environment(LEARND_FAILPOINT=failpoint)
+    return subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
 
 
 def killed_at_random(folder: Path, settings: Sequence[str], *, num_kills: int, seed: int) -> tuple[str, int]:
     """Killed `num_kills` times after random numbers of steps, then left to end: its `state_sha256`, how often it was killed.
 
-    Counted in steps, for a process of its own that is not watched; kills at random instants are `Trial`'s.
+    Counted in steps, for a process that is not watched; kills at random instants are `Trial`'s.
     """
     moments, num_killed = random.Random(seed), 0
     for _ in range(num_kills):

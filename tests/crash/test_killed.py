@@ -25,7 +25,7 @@ def test_every_failpoint_costs_no_bit(tmp_path: Path) -> None:
     trial.kill_at_each_failpoint()
     assert trial.end() == trial.expected
     # Neither a fork nor anything else in these tests decides the bits: a process of its own has them too.
-    assert runs.train(tmp_path / "alone", settings) == trial.expected
+    assert runs.train(tmp_path / "alone", settings, alone=True) == trial.expected
 
 
 @pytest.mark.timeout(600)

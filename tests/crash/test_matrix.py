@@ -53,7 +53,7 @@ def test_live(kafka: Cluster, tmp_path: Path, model: str, record_property: Note)
 
 def kill_everywhere(folder: Path, settings: list[str], note: Note) -> Trial:
     """Each way of killing on a run of its own; all end like a process of its own that was never touched."""
-    alone = runs.train(folder / "alone", settings)
+    alone = runs.train(folder / "alone", settings, alone=True)
     trial = Trial(folder, settings)
     assert trial.expected == alone
     trial.kill_at_each_failpoint()
