@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from daemon.assembly.reactions import reactions
 from daemon.errors import ConfigError, ModelError
 from daemon.learning.encoders import PACKAGE, FrozenEncoder, encoder_files, find_encoder, load_encoder
 from daemon.learning.experts.base import Expert, Extractor
@@ -24,7 +25,6 @@ from daemon.learning.models.linear import Linear
 from daemon.learning.models.mixture import Mixture
 from daemon.learning.models.pool import Pool
 from daemon.learning.models.regression import RegressionMixture
-from daemon.learning.reactions import Reactions
 from daemon.learning.regression_mixer import RegressionMixer
 from daemon.learning.regressors import regression_experts
 from daemon.learning.tables import MAX_TOTAL as TABLE_MAX_TOTAL
@@ -106,16 +106,6 @@ def model(settings: Settings, *, encoder: Encoder, device: torch.device, label_d
         return _linear(settings)
     pool = _mixture(settings, encoder=encoder, device=device)
     return Late(pool=pool, delay=label_delay) if label_delay else pool
-
-
-def reactions(settings: Settings) -> Reactions:
-    chosen = settings.reactions
-    return Reactions(
-        rewarm=chosen.rewarm,
-        recent_replay=chosen.recent_replay,
-        faster_mixer=chosen.faster_mixer,
-        anchor=chosen.anchor,
-    )
 
 
 def blueprint(settings: Settings) -> dict[str, JSON]:

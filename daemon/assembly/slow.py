@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from daemon.assembly.models import reactions
+from daemon.assembly.reactions import reactions
 from daemon.learning.experts.base import Expert
 from daemon.learning.experts.finetuned import FinetunedExpert
 from daemon.learning.features.tokens import TextTokens
