@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -30,11 +31,12 @@ def score(alarms: Sequence[int], drifts: Sequence[int], *, allowed_rows: int, nu
     Score(delays=[30], drifts=2, false=1, rows=50000)
     >>> score([1_010, 1_210], [1_000, 1_200], allowed_rows=500, num_rows=2_000)
     Score(delays=[10, 10], drifts=2, false=0, rows=2000)
+    >>> score([7], [], allowed_rows=500, num_rows=2_000)
+    Score(delays=[], drifts=0, false=1, rows=2000)
     """
-    ends = [*drifts[1:], num_rows]
     found = [
         [alarm - drift for alarm in alarms if drift <= alarm < min(drift + allowed_rows, end)]
-        for drift, end in zip(drifts, ends, strict=True)
+        for drift, end in pairwise([*drifts, num_rows])
     ]
     false = len(alarms) - sum(map(len, found))
     return Score([delays[0] for delays in found if delays], len(drifts), false, num_rows)

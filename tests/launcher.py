@@ -16,7 +16,7 @@ import traceback
 from typing import Any
 
 import tokenizers  # noqa: F401 - imported for the forks
-import transformers.models.bert.modeling_bert  # noqa: F401
+import transformers.models.bert.modeling_bert  # noqa: F401 - likewise
 
 import daemon.__main__
 import daemon.assembly.serving

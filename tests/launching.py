@@ -80,7 +80,7 @@ class Launcher:
         number = next(self._numbers)
         out, err = self._folder / f"{number}.out", err or self._folder / f"{number}.err"
         err.touch()
-        order = {"start": list(arguments), "environment": environment(**more), "folder": os.getcwd()}  # noqa: PTH109
+        order = {"start": list(arguments), "environment": environment(**more), "folder": str(Path.cwd())}
         pid = self._ask({**order, "out": str(out), "err": str(err)})
         return Process(self, pid, out=out, err=err)
 
