@@ -6,6 +6,7 @@ import argparse
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from daemon import __version__
 
@@ -27,8 +28,30 @@ def _command(module: str) -> Command:
     return run
 
 
+class _Once(argparse.Action):
+    """Keeps the one value of a flag. A second one is refused: argparse would take it, and forget the first in silence."""
+
+    _given = False
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        if self._given:
+            raise argparse.ArgumentError(self, "holds one value and is given twice; leave one of them out")
+        self._given = True
+        setattr(namespace, self.dest, values)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Parses once, with flags that hold one value where their action does not say otherwise."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        self.register("action", None, _Once)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="learnd",
         description="Keeps a PyTorch model learning from a Kafka topic, answers from its latest snapshot while it learns, "
         "and can prove what it learned.",

@@ -28,6 +28,12 @@ TOPIC = ("--topic", "t")
         (("snapshots", "show", "newest"), "'newest' is not the number of a snapshot; `learnd snapshots list` shows them"),
         (("train", "--config", "folder"), "folder: cannot be read (Is a directory); name the file with --config"),
         (("train", "--config", "rows.jsonl"), "rows.jsonl: is not TOML: "),
+        (("train", "--warm-start", "a", "--warm-start", "b"), "--warm-start: holds one value and is given twice; leave one of"),
+        (
+            ("backtest", "rows.jsonl", "--report", "a", "--report=b"),
+            "--report: holds one value and is given twice; leave one of",
+        ),
+        (("train", "--config", "a", "--config", "a"), "--config: holds one value and is given twice; leave one of them out"),
         (("train",), "source: is missing; write [source] with kind"),
     ],
 )
