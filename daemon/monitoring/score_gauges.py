@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -22,6 +21,7 @@ _FIGURES: Final[Mapping[str, str]] = {
     "rmse": "Root mean squared error",
 }
 _TESTED: Final = "each row predicted before it was learned"
+_WORST: Final = "Lowest accuracy over any 500 rows in a row"
 
 # Values of the label `over`.
 SINCE_START: Final = "start"
@@ -47,8 +47,11 @@ class ScoreGauges:
             name: Gauge(f"learnd_slice_{name}", f"{text}, by slice, {_TESTED}.", ["slice", "value"], registry=registry)
             for name, text in _FIGURES.items()
         }
-        self._worst = Gauge("learnd_worst_500_accuracy", "Lowest accuracy over any 500 rows in a row.", registry=registry)
-        self._worst.set(math.nan)
+        self._registry = registry
+        self._worst: Gauge | None = None  # a gauge without labels has a series at once, and there is no figure yet
+        self._baselines_worst = Gauge(
+            "learnd_baseline_worst_500_accuracy", f"{_WORST}, of a baseline.", ["baseline"], registry=registry
+        )
         self._examples = Gauge("learnd_examples", "Rows scored and learned since the start of the stream.", registry=registry)
         self._labels = Gauge("learnd_label_rows", "Rows by label, later labels as other.", ["label"], registry=registry)
 
@@ -56,10 +59,10 @@ class ScoreGauges:
         """Take the figures as they are now; `labels` names the classes by index."""
         figures = evaluation.since_start()
         self._examples.set(evaluation.rows)
-        worst = figures.get("worst_500")
-        self._worst.set(math.nan if worst is None else worst)
+        since_start = evaluation.baselines_since_start()
+        self._show_worst(figures, since_start)
         for over, model, baselines in (
-            (SINCE_START, figures, evaluation.baselines_since_start()),
+            (SINCE_START, figures, since_start),
             (WINDOW, evaluation.window(), evaluation.baselines_window()),
         ):
             _set(self._model, model, over)
@@ -68,6 +71,15 @@ class ScoreGauges:
         for (name, value), its_figures in evaluation.slices_since_start().items():
             _set(self._slices, its_figures, name, value)
         self._show_labels(evaluation.target_counts(), labels)
+
+    def _show_worst(self, figures: Figures, baselines: Mapping[str, Figures]) -> None:
+        worst = figures.get("worst_500")
+        if worst is not None:
+            if self._worst is None:
+                self._worst = Gauge("learnd_worst_500_accuracy", f"{_WORST}.", registry=self._registry)
+            self._worst.set(worst)
+        for baseline, its_figures in baselines.items():
+            _set({"worst_500": self._baselines_worst}, its_figures, baseline)
 
     def _show_labels(self, counts: Sequence[int], labels: Sequence[str]) -> None:
         named = min(len(labels), len(counts), self._max_labels)

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from daemon.monitoring.health import Health
 from daemon.monitoring.telemetry import MODEL_STATS, Telemetry
 from daemon.serving.telemetry import Telemetry as ServingTelemetry
+from tests.monitoring.test_telemetry import evaluation
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -32,8 +33,8 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     telemetry = Telemetry(registry=registry, health=Health(caught_up_records=1, stuck_after_s=1.0), build={})
     telemetry.watch_disk(tmp_path_factory.mktemp("disk"))
     ServingTelemetry(registry=registry)
-    # Those of a model that gives every figure.
-    telemetry._show_stats(dict.fromkeys(MODEL_STATS, 1.0))
+    # Those of a model that gives every figure, over rows enough for each.
+    telemetry.step(learned=600, stats=lambda: dict.fromkeys(MODEL_STATS, 1.0), evaluation=evaluation())
     suffixes = {
         "counter": [("_total", set())],
         "gauge": [("", set())],

@@ -78,6 +78,9 @@ def test_step_shows_counts_stats_and_scores(bench: Bench) -> None:
     assert bench.value("learnd_slice_accuracy", slice="country", value="de") is not None
     assert bench.value("learnd_label_rows", label="spam") == scored.target_counts()[1]
     assert bench.value("learnd_worst_500_accuracy") == scored.since_start()["worst_500"]
+    worst = {name: bench.value("learnd_baseline_worst_500_accuracy", baseline=name) for name in scored.baselines_since_start()}
+    assert worst == {name: figures["worst_500"] for name, figures in scored.baselines_since_start().items()}
+    assert None not in worst.values()
     assert bench.value("learnd_build_info", version="0.1.0", torch="2.10.0") == 1.0
 
 
@@ -98,7 +101,20 @@ def test_regression_shows_its_own_figures_and_no_accuracy(bench: Bench) -> None:
     assert bench.value("learnd_prequential_mae", over="start") == scored.since_start()["mae"]
     assert bench.value("learnd_baseline_mae", baseline="last_value", over="start") is not None
     assert bench.value("learnd_prequential_accuracy", over="start") is None
-    assert math.isnan(bench.value("learnd_worst_500_accuracy") or 0.0)
+    assert bench.value("learnd_worst_500_accuracy") is None
+
+
+def test_the_worst_500_rows_have_a_series_once_there_are_so_many(bench: Bench) -> None:
+    scored = Evaluation(task="classification", detectors={}, window_rows=100)
+    scored.observe(classified(499, flip_from=499))
+    bench.telemetry.step(learned=499, stats=dict, evaluation=scored)
+    assert bench.value("learnd_worst_500_accuracy") is None
+    assert bench.value("learnd_baseline_worst_500_accuracy", baseline="majority") is None
+    scored.observe(classified(1, flip_from=1))
+    bench.clock.now += 1.0
+    bench.telemetry.step(learned=1, stats=dict, evaluation=scored)
+    assert bench.value("learnd_worst_500_accuracy") == scored.since_start()["worst_500"]
+    assert bench.value("learnd_baseline_worst_500_accuracy", baseline="majority") is not None
 
 
 def test_scores_are_brought_up_to_date_once_a_second_and_at_the_end_too(bench: Bench) -> None:
