@@ -47,6 +47,10 @@ class Guard(ABC):
         """From now on these weights answer. They were learned from the first `rows` rows, and are scored on later ones."""
 
     @abstractmethod
+    def state_bytes(self) -> dict[str, int]:
+        """Memory of what is held beside the state: of the served weights, where there is a copy of them."""
+
+    @abstractmethod
     def state_dict(self) -> State:
         """All but the served weights, which the snapshot holds."""
 
@@ -68,6 +72,9 @@ class OpenGuard(Guard):
         return True
 
     def serve(self, weights: State, *, rows: int) -> None: ...
+
+    def state_bytes(self) -> dict[str, int]:
+        return {}
 
     def state_dict(self) -> State:
         return {}
@@ -132,6 +139,9 @@ class GateGuard(Guard):
             self._shadow = self._make_model()
         self._shadow.load_weights(weights)
         self._served_rows, self._announced = rows, False
+
+    def state_bytes(self) -> dict[str, int]:
+        return {} if self._shadow is None else {"served": sum(self._shadow.state_bytes().values())}
 
     def state_dict(self) -> State:
         return {"gate": self._gate.state_dict()}

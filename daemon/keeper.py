@@ -128,7 +128,7 @@ class Keeper:
         step, positions = pipeline.step, dict(pipeline.positions)
         self._ledger.sync()
         state = host_copy(pipeline.state_dict())
-        self._telemetry.state_bytes(pipeline.learner.model.state_bytes())
+        self._telemetry.state_bytes(pipeline.state_bytes(state))
         meta: dict[str, JSON] = {
             "fingerprint": dict(self._fingerprint),
             "ledger": {"position": pipeline.ledger_position, "chain": pipeline.ledger_chain},

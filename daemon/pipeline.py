@@ -18,7 +18,7 @@ from daemon.monitoring.telemetry import Telemetry
 from daemon.plan import Plan, advance
 from daemon.predictions import PredictionLog
 from daemon.state import JSON, State
-from daemon.storage.tensors import digest
+from daemon.storage.tensors import digest, num_bytes
 from streams.deadletter import DeadLetters
 from streams.decoding.base import Decoder
 from streams.errors import DecodeError
@@ -117,6 +117,18 @@ class Pipeline:
                 "journaled": self.journaled,
                 "cap": self._cap.state_dict(),
             },
+        }
+
+    def state_bytes(self, state: dict[str, State]) -> dict[str, int]:
+        """Memory by part: of the model and of what is served as they tell it, of all else by its size in `state`, which is a
+        copy of this pipeline's."""
+        return {
+            **self.learner.model.state_bytes(),
+            **self.guard.state_bytes(),
+            "labels": num_bytes(state["learner"]["labels"]),
+            **{part: num_bytes(state["evaluation"][part]) for part in ("metrics", "baselines", "detectors")},
+            "gate": num_bytes(state["guard"]),
+            "progress": num_bytes(state["progress"]),
         }
 
     def load_state_dict(self, state: dict[str, State]) -> None:

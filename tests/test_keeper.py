@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from daemon.assembly.training import Training, training
 from daemon.config import every_setting
@@ -83,6 +84,33 @@ def test_only_the_positions_of_a_checkpoint_are_committed(tmp_path: Path, monkey
     assert checkpoint is not None
     assert committed == [{0: 16}]
     assert checkpoint.state["progress"]["positions"] == {"0": 16}
+
+
+@pytest.mark.parametrize("model", ["table", "text"])
+def test_a_checkpoint_tells_the_memory_of_every_part_of_the_state(tmp_path: Path, model: str) -> None:
+    settings = learners.settings(model, tmp_path, learners.stream(model, tmp_path), *NEVER, "monitoring.input_detector=true")
+    with training(settings, until_end=True) as assembled:
+        learn(assembled, assembled.trainer.startup())
+        keeper, pipeline, registry = assembled.trainer._keeper, assembled.pipeline, assembled.trainer._telemetry.registry
+        keeper.keep_everything(pipeline)
+        first = parts(registry)
+        keeper.keep_everything(pipeline)
+        served = parts(registry).keys() - first.keys()
+    state = pipeline.state_dict()
+    watching = {"metrics", "baselines", "detectors", "gate", "labels", "progress"}
+    assert not watching & pipeline.learner.model.state_bytes().keys()
+    assert first.keys() == watching | pipeline.learner.model.state_bytes().keys()
+    # Something of each is there, and the arrays are counted in full.
+    assert min(first[part] for part in watching) > 0
+    assert first["detectors"] > state["evaluation"]["detectors"]["inputs"]["window"].nbytes > 50_000
+    assert first["gate"] >= state["guard"]["gate"]["candidate"].nbytes
+    # A copy of the served weights is held from the first snapshot on.
+    assert served == {"served"}
+
+
+def parts(registry: CollectorRegistry) -> dict[str, float]:
+    samples = (sample for family in registry.collect() for sample in family.samples if sample.name == "learnd_state_bytes")
+    return {sample.labels["part"]: sample.value for sample in samples}
 
 
 def test_a_checkpoint_holds_settings_and_epoch_of_its_writer_and_a_resume_tells_what_changed(

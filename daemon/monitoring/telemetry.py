@@ -93,7 +93,9 @@ class Telemetry:
             "learnd_drift_alarms", "Drift alarms by detector and direction.", ["detector", "direction"], registry=registry
         )
         self._stats: dict[str, Gauge] = {}
-        self._state_bytes = Gauge("learnd_state_bytes", "Memory of the state by part.", ["part"], registry=registry)
+        self._state_bytes = Gauge(
+            "learnd_state_bytes", "Memory of the state by part, at the newest checkpoint.", ["part"], registry=registry
+        )
         self._device = Gauge("learnd_device_memory_bytes", "Memory of the accelerator.", ["kind"], registry=registry)
 
     def _make_keeping(self, registry: CollectorRegistry) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from daemon.errors import StateError
-from daemon.state import State
+from daemon.state import JSON, State
 from daemon.storage.canonical import canonical, checked, checked_key, join, show
 from daemon.storage.durable import write_file
 
@@ -46,6 +46,24 @@ def all_finite(state: State) -> bool:
     (True, False)
     """
     return all(bool(np.isfinite(array).all()) for array in _split(state)[0].values())
+
+
+def num_bytes(state: State) -> int:
+    """Bytes of the arrays of `state`, and about those of its JSON: 8 a number, one a character.
+
+    >>> num_bytes({"w": np.ones((2, 2)), "deep": {"n": [1, 2.5], "name": "ab"}})
+    50
+    """
+    arrays, tree = _split(state)
+    return sum(array.nbytes for array in arrays.values()) + _json_bytes(tree)
+
+
+def _json_bytes(node: JSON) -> int:
+    if isinstance(node, dict):
+        return sum(_json_bytes(leaf) for leaf in node.values())
+    if isinstance(node, list):
+        return sum(_json_bytes(item) for item in node)
+    return len(node) if isinstance(node, str) else 8
 
 
 def digest(state: State) -> str:
