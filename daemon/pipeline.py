@@ -68,7 +68,7 @@ class Pipeline:
                 "learned; ledger and checkpoint do not belong together: restore both from one backup"
             )
         decoded = self._decode(records)
-        examples, raised = self._cap.limited([example for _, example in decoded]), list[Alarm]()
+        examples, raised = self._cap.limited(decoded), list[Alarm]()
         for piece in self.learner.pieces(examples):
             scored = self.learner.learn(piece)
             self._predictions.write(piece, scored, task=self.learner.task)
@@ -83,7 +83,9 @@ class Pipeline:
         self.arrivals.add(((self._live and record.timestamp_s) or self._wall_clock() for record, _ in decoded), step=plan.step)
         self.newest_s |= {record.partition: record.timestamp_s for record in records if record.timestamp_s}
         self._telemetry.step(
-            learned=len(examples),
+            learned=(num_learned := sum(example.weight > 0 for example in examples)),
+            scored=len(examples) - num_learned,
+            capped=sum(left.weight < whole.weight for left, (_, whole) in zip(examples, decoded, strict=True)),
             stats=self.learner.model.stats,
             evaluation=self.evaluation,
             labels=self.learner.task.labels,
@@ -152,7 +154,9 @@ class Pipeline:
         decoded: list[tuple[Record, Example]] = []
         for record in records:
             try:
-                decoded.append((record, self._decoder.decode(record)))
+                example = self._decoder.decode(record)
+                self._cap.require_time(record, example)
+                decoded.append((record, example))
             except DecodeError as error:
                 self._refuse(record, error)
         admitted = self.learner.task.admits([example.target for _, example in decoded])

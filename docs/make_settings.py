@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def _sections() -> Iterator[str]:
 
 def _table(title: str, section: type[Section]) -> Iterator[str]:
     yield f"## {title}\n"
-    yield f"{(section.__doc__ or '').strip()}\n"
+    yield f"{inspect.cleandoc(section.__doc__ or '')}\n"
     yield "| setting | default | on resume | what it is |"
     yield "|---|---|---|---|"
     for name, field in section.model_fields.items():

@@ -29,7 +29,8 @@ class Example:
 
     `features` maps a column to a number or a category (a string). `target` is a label (classification) or a number
     (regression). `weight` scales the update, 0 means "score but do not learn". `slices` names the groups that it is
-    counted under. `time_s` is the event time in seconds since the epoch, `offset` that of its record.
+    counted under. `time_s` is the event time in seconds since the epoch, None where there is none; `offset` is that of
+    its record.
     """
 
     id: str
@@ -38,7 +39,7 @@ class Example:
     target: str | float
     weight: float = 1.0
     slices: Mapping[str, str] = field(default_factory=dict)
-    time_s: float = 0.0
+    time_s: float | None = None
     offset: int = 0
 
 

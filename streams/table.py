@@ -47,14 +47,10 @@ def inspect(path: Path, *, fields: Fields) -> RowKinds:
     Raises `UnfitError` where there is no row, or none of them has a label.
     """
     reader = _reader(path, fields=fields, slices=())
-    try:
-        reader.open(0)
-        values = [value for _, value in reader.read(_INSPECTED_ROWS)[0]]
-    finally:
-        reader.close()
+    values = _first_values(reader)
     if not values:
         raise UnfitError(f"{path}: there are no rows; give a file with at least one")
-    rows = [row for value in values if isinstance(row := _parse(value), dict)]
+    rows = _objects(values)
     if not any(row.get(fields.label) is not None for row in rows):
         raise UnfitError(
             f'{path}: none of the first {len(values)} rows has the label "{fields.label}"; name it with --label or in '
@@ -69,6 +65,28 @@ def inspect(path: Path, *, fields: Fields) -> RowKinds:
             "object); name the fields in [decoding]"
         )
     return RowKinds(text=text, features=features)
+
+
+def lacks_times(path: Path, *, fields: Fields, slice_field: str, is_lines: bool) -> bool:
+    """Whether any of the first 100 rows has the slice in `slice_field`, and none of those a time.
+
+    `is_lines` says that the file is read as JSON lines, whatever its name. Raises `UnfitError` where it cannot be read.
+    """
+    reader = LineReader(path, follow=False) if is_lines else _reader(path, fields=fields, slices=(slice_field,))
+    rows = [row for row in _objects(_first_values(reader)) if row.get(slice_field) is not None]
+    return bool(rows) and all(row.get(fields.time) is None for row in rows)
+
+
+def _first_values(reader: RowReader) -> list[bytes]:
+    try:
+        reader.open(0)
+        return [value for _, value in reader.read(_INSPECTED_ROWS)[0]]
+    finally:
+        reader.close()
+
+
+def _objects(values: Sequence[bytes]) -> list[dict[str, object]]:
+    return [row for value in values if isinstance(row := _parse(value), dict)]
 
 
 def _what_is_there(reader: RowReader, rows: Sequence[Mapping[str, object]]) -> str:

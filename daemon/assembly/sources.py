@@ -16,7 +16,7 @@ from streams.history import HistoryFirst
 from streams.kafka import KafkaSource
 from streams.kafka_client import KafkaSecurity
 from streams.source import Source
-from streams.table import TableSource
+from streams.table import TableSource, lacks_times
 
 
 def source(settings: Settings) -> Source:
@@ -56,6 +56,18 @@ def _stream(settings: Settings) -> Source:
 def table(settings: Settings, file: Path) -> Source:
     """A recorded file from its first row on."""
     return TableSource(path=file, fields=fields(settings), slices=tuple(settings.decoding.slices.values()))
+
+
+def require_times(settings: Settings, file: Path, *, is_lines: bool) -> None:
+    """Raise `ConfigError` where the rows of `file` have none, and the cap on sources needs some."""
+    if not settings.cap.slice:
+        return
+    slice_field = settings.decoding.slices[settings.cap.slice]
+    if lacks_times(file, fields=fields(settings), slice_field=slice_field, is_lines=is_lines):
+        raise ConfigError(
+            f'cap.slice: none of the first rows of {file} with a "{slice_field}" has a time ("{settings.decoding.time}"), and '
+            'the limit is by the minute; give each row a time, name its field in decoding.time, or set cap.slice = ""'
+        )
 
 
 def kafka_security(chosen: KafkaSettings) -> KafkaSecurity:

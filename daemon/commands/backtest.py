@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
         _check_writable(arguments.report)
     with tempfile.TemporaryDirectory(prefix="learnd-backtest-") as folder:
         settings = _settings(arguments, Path(folder))
+        sources.require_times(settings, arguments.file, is_lines=False)
         if arguments.evaluate:
             inspect(arguments.evaluate, fields=sources.fields(settings))  # before the run, not after it
         # Seconds of imports: not before it is known that there is something to run.

@@ -51,6 +51,7 @@ def _at_hand(settings: Settings) -> list[tuple[str, Check]]:
         ("source", lambda: _source(settings)),
         ("training", lambda: _history(settings)),
         ("decoding", lambda: sources.fields(settings)),
+        ("cap", lambda: _times(settings)),
         ("storage", lambda: _storage(settings)),
         ("serving", lambda: _access(settings)),
         ("telemetry.host", lambda: resolve(settings.telemetry.host, port=None)),
@@ -82,6 +83,20 @@ def _history(settings: Settings) -> None:
     except ConfigError:
         return  # told once, under decoding
     inspect(Path(history), fields=fields)
+
+
+def _times(settings: Settings) -> None:
+    """That the cap on sources has some, where records come from files."""
+    chosen, history = settings.source, settings.training.warm_start
+    try:
+        sources.fields(settings)
+    except ConfigError:
+        return  # told once, under decoding
+    if not isinstance(chosen, KafkaSettings):
+        for path in filter(Path.is_file, chosen.paths):
+            sources.require_times(settings, path, is_lines=True)
+    if history and Path(history).is_file():
+        sources.require_times(settings, Path(history), is_lines=False)
 
 
 def _storage(settings: Settings) -> None:

@@ -76,8 +76,11 @@ class Telemetry:
 
     def _make_flow(self, registry: CollectorRegistry) -> None:
         self._records = Counter("learnd_records", "Records by what became of them.", ["outcome"], registry=registry)
-        for outcome in ("learned", "dead_letter", "tombstone", "late"):
+        for outcome in ("learned", "scored", "dead_letter", "tombstone", "late"):
             self._records.labels(outcome)
+        self._capped = Counter(
+            "learnd_capped_examples", "Examples that the cap on sources held back, in part or wholly.", registry=registry
+        )
         self._dead_letters = Counter("learnd_dead_letters", "Dead letters by stage.", ["stage"], registry=registry)
         facts = Gauge("learnd_health", "live, ready, caught_up and learning: 1 where it holds.", ["fact"], registry=registry)
         for fact in self.health.facts():
@@ -124,7 +127,8 @@ class Telemetry:
         self._gate = Counter("learnd_gate_decisions", "Decisions on publishing by outcome.", ["outcome"], registry=registry)
 
     def records(self, outcome: str, count: int = 1) -> None:
-        """`count` records became `outcome`: learned, dead_letter, tombstone or late."""
+        """`count` records became `outcome`: learned, scored (alone: of weight 0, its own or what the cap left of it),
+        dead_letter, tombstone or late."""
         self._records.labels(outcome).inc(count)
 
     def dead_letter(self, stage: str) -> None:
@@ -139,12 +143,18 @@ class Telemetry:
         stats: Callable[[], Mapping[str, float]],
         evaluation: Evaluation,
         labels: Sequence[str] = (),
+        scored: int = 0,
+        capped: int = 0,
     ) -> None:
-        """A step taught `learned` rows. `stats` asks for the model's, which may wait for a device, so it is not asked at every
-        step; `labels` names the classes by index."""
+        """A step taught `learned` rows and scored `scored` others alone; of `capped` rows the cap held back weight.
+
+        `stats` asks for the model's, which may wait for a device, so it is not asked at every step; `labels` names the classes
+        by index."""
         self.health.stepped()
         self._steps.inc()
         self.records("learned", learned)
+        self.records("scored", scored)
+        self._capped.inc(capped)
         self._ask_stats, self._evaluation, self._labels = stats, evaluation, labels
         self._show()
 

@@ -73,10 +73,20 @@ class TrainingSettings(Section):
 
 
 class CapSettings(Section):
-    """A limit on how far the examples of one source may move the model in a minute; off unless `slice` names one."""
+    """A limit on how far the examples of one source may move the model in a minute; off unless `slice` names one.
 
-    slice: str = fixed("", "Slice (of decoding.slices) whose values are the sources; empty for no limit.")
-    weight_per_minute: PositiveFloat = fixed(100.0, "Weight of the examples that one source may teach in a minute.")
+    Minutes are told by the timestamps of the records, and each source has its own. On a topic with
+    `message.timestamp.type=LogAppendTime` the timestamps are the broker's. With the default, `CreateTime`, they are the
+    producers': wrong ones harm no other source, but one who dates each record a minute later is not limited. So it is with
+    rows of files, which have no other time than the one that they claim (decoding.time).
+    """
+
+    slice: str = fixed(
+        "", "Slice (of decoding.slices) whose values are the sources, which they must not make up; empty for no limit."
+    )
+    weight_per_minute: PositiveFloat = fixed(
+        100.0, "Weight of the examples that one source may teach in a minute; what is past it is scored and not learned."
+    )
 
 
 class OptimizerSettings(Section):

@@ -45,7 +45,7 @@ class JsonDecoder(Decoder):
 
     >>> decoder = JsonDecoder(task="classification", fields=Fields(), slices={}, labels=(), max_value_bytes=1_000_000)
     >>> decoder.decode(Record("t", 0, 7, b'{"features": {"x": 2, "y": null, "z": true}, "label": 1.0}'))
-    Example(id='t-0-7', text='', features={'x': 2.0, 'z': 'true'}, target='1', weight=1.0, slices={}, time_s=0.0, offset=7)
+    Example(id='t-0-7', text='', features={'x': 2.0, 'z': 'true'}, target='1', weight=1.0, slices={}, time_s=None, offset=7)
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class JsonDecoder(Decoder):
             target=self._target(row.f1),
             weight=1.0 if row.f4 is None else self._weight(row.f4),
             slices={name: _string(v) for name, attribute in self._slices if (v := getattr(row, attribute)) is not None},
-            time_s=record.timestamp_s if row.f3 is None else self._time(row.f3),
+            time_s=(record.timestamp_s or None) if row.f3 is None else self._time(row.f3),
             offset=record.offset,
         )
 

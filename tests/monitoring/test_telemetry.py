@@ -61,10 +61,12 @@ def test_step_shows_counts_stats_and_scores(bench: Bench) -> None:
     bench.telemetry.step(learned=64, stats=lambda: stats, evaluation=scored, labels=["ham", "spam"])
     stats["nonfinite_steps"] = 4.0
     bench.clock.now += 1.0
-    bench.telemetry.step(learned=32, stats=lambda: stats, evaluation=scored, labels=["ham", "spam"])
+    bench.telemetry.step(learned=32, scored=2, capped=3, stats=lambda: stats, evaluation=scored, labels=["ham", "spam"])
     assert bench.value("learnd_steps_total") == 2.0
     assert bench.value("learnd_records_total", outcome="learned") == 96.0
+    assert bench.value("learnd_records_total", outcome="scored") == 2.0
     assert bench.value("learnd_records_total", outcome="late") == 0.0
+    assert bench.value("learnd_capped_examples_total") == 3.0
     assert bench.value("learnd_nonfinite_steps_total") == 4.0
     assert bench.value("learnd_loss") == 0.25
     assert bench.value("learnd_slow_loss") == 0.5

@@ -13,7 +13,7 @@ from streams.decoding.fields import Fields
 from streams.decoding.json import JsonDecoder
 from streams.errors import DecodeError, ReplacedError, SourceError, UnfitError
 from streams.record import Example, Record
-from streams.table import RowKinds, TableSource, inspect
+from streams.table import RowKinds, TableSource, inspect, lacks_times
 
 
 def read(path: Path, *, position: int = 0, **options: Any) -> list[Record]:
@@ -227,3 +227,20 @@ def test_real_streams_whole() -> None:
     assert len(examples) == 45312
     assert {example.target for example in examples} == {"0", "1"}
     assert all(len(example.features) == 8 for example in examples)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_lines", "lacks"),
+    [
+        ("a.jsonl", '{"shop": "x", "label": 1}\n', False, True),
+        ("a.jsonl", '{"shop": "x", "label": 1}\n{"shop": "y", "label": 1, "time": 0}\n', False, False),
+        ("a.jsonl", '{"label": 1}\nno row\n[]\n', False, False),
+        ("a.jsonl", "", False, False),
+        ("a.csv", "shop,label\nx,1\n", False, True),
+        ("a.csv", "shop,time,label\nx,2001-06-25,1\n", False, False),
+        ("a.csv", '{"shop": "x", "label": 1}\n', True, True),
+    ],
+)
+def test_whether_rows_with_a_source_lack_times(tmp_path: Path, name: str, text: str, is_lines: bool, lacks: bool) -> None:
+    path = write(tmp_path / name, text)
+    assert lacks_times(path, fields=Fields(), slice_field="shop", is_lines=is_lines) is lacks
