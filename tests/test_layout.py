@@ -100,5 +100,5 @@ def _code(path: Path) -> str:
 
 def test_help_needs_nothing_heavy() -> None:
     """`learnd --help` is quick because nothing that it imports is slow, here by walking what cli.py imports."""
-    allowed = {"argparse", "importlib", "collections", "pathlib", "daemon", "__future__"}
+    allowed = {"argparse", "importlib", "collections", "pathlib", "typing", "daemon", "__future__"}
     assert {target.split(".")[0] for target in imports(ROOT / "daemon" / "cli.py")} <= allowed
