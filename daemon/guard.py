@@ -10,7 +10,8 @@ from typing import Final
 
 from daemon.learning.learner import Scored, inputs
 from daemon.learning.models.base import Floats, Model
-from daemon.monitoring.evaluation import Alarm, Evaluation
+from daemon.monitoring.alarm import Alarm
+from daemon.monitoring.evaluation import Evaluation
 from daemon.monitoring.gate import Decision, Gate
 from daemon.monitoring.losses import losses
 from daemon.state import State

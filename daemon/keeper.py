@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from daemon.beside import BesideTheLoop, Cadence, Write
 from daemon.errors import LedgerFull, SnapshotError, StorageError, WithheldError
 from daemon.failpoints import failpoint
-from daemon.monitoring.evaluation import Alarm
+from daemon.monitoring.alarm import Alarm
 from daemon.monitoring.gate import Decision
 from daemon.monitoring.telemetry import Telemetry
 from daemon.pipeline import Pipeline
@@ -234,7 +234,7 @@ class Keeper:
     def note_alarms(self, alarms: Sequence[Alarm]) -> None:
         """Leave a note of drift alarms in the ledger. They follow from what was learned, so a redone step raises them again."""
         for alarm in alarms:
-            self._note("drift", {"row": alarm.example, "detector": alarm.detector, "worse": alarm.worse})
+            self._note("drift", {"row": alarm.example, "detector": alarm.detector, "direction": alarm.direction})
 
     def _note(self, kind: str, body: dict[str, JSON]) -> None:
         """Write to the ledger what is told, not planned; where it cannot grow, the next plan will say so and wait."""

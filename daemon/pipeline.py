@@ -13,7 +13,8 @@ from daemon.cap import SourceCap
 from daemon.errors import LedgerError
 from daemon.guard import Guard
 from daemon.learning.learner import Learner
-from daemon.monitoring.evaluation import Alarm, Evaluation
+from daemon.monitoring.alarm import Alarm
+from daemon.monitoring.evaluation import Evaluation
 from daemon.monitoring.telemetry import Telemetry
 from daemon.plan import Plan, advance
 from daemon.predictions import PredictionLog

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from daemon.guard import GateGuard, OpenGuard
 from daemon.learning.learner import Learner, Scored
 from daemon.learning.models.base import Model
-from daemon.monitoring.evaluation import Alarm, Evaluation
+from daemon.monitoring.alarm import Alarm
+from daemon.monitoring.evaluation import Evaluation
 from daemon.monitoring.gate import Gate
 from daemon.state import JSON
 from daemon.storage.tensors import all_finite, host_copy

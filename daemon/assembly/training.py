@@ -118,7 +118,6 @@ def _assemble(
     for resource in (source, predictions, progress):
         stack.callback(resource.close)
     telemetry.watch_disk(settings.storage.folder)
-    telemetry.expect_alarms(settings.monitoring.detectors)
     make_deterministic(settings.training.threads)
     device = choose_device(settings.training.device)
     if device.type == "cuda":
@@ -135,11 +134,13 @@ def _assemble(
         guard = watching.guard(settings, encoder, device)
     else:
         guard = watching.rehearsal(settings, encoder, device, learner=learner, every_rows=gate_every)
+    evaluation = watching.evaluation(settings, collect_auc=not keeps, label_delay=label_delay)
+    telemetry.expect_alarms(evaluation.alarm_directions)
     pipeline = Pipeline(
         decoder=sources.decoder(settings),
         dead_letters=dead_letters,
         learner=learner,
-        evaluation=watching.evaluation(settings, collect_auc=not keeps, label_delay=label_delay),
+        evaluation=evaluation,
         guard=guard,
         cap=watching.cap(settings),
         predictions=predictions,

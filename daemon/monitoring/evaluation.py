@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from daemon.errors import ConfigError
+from daemon.monitoring.alarm import INPUTS, Alarm
 from daemon.monitoring.drift.base import Detector
 from daemon.monitoring.drift.inputs import InputShift
 from daemon.monitoring.metrics.auc import BinaryScores
@@ -30,15 +31,6 @@ FIGURES: Final = ("examples", "errors", "accuracy", "macro_f1", "kappa", "log_lo
 
 # A report lists every alarm of a sane stream; a detector gone wild must not fill the memory.
 MAX_ALARMS_KEPT: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """A detector's alarm at row `example`, counted from 0; `worse` where the error rose."""
-
-    example: int
-    detector: str
-    worse: bool
 
 
 class Evaluation:
@@ -108,6 +100,11 @@ class Evaluation:
         return RegressionMetrics(window_rows=self._window_rows)
 
     @property
+    def alarm_directions(self) -> dict[str, tuple[str, ...]]:
+        """Each detector with the directions that an alarm of its may have."""
+        return {**dict.fromkeys(self._detectors, ("worse", "better")), **({INPUTS: ("none",)} if self._inputs else {})}
+
+    @property
     def num_alarms(self) -> int:
         """Alarms raised so far, of the newest 10,000."""
         return len(self._alarms)
@@ -147,17 +144,16 @@ class Evaluation:
         return alarms
 
     def _detect(self, errors: Sequence[float], inputs_BD: NDArray[np.float32] | None, *, start: int) -> Iterator[Alarm]:
-        """Show rows from `start` on to every detector, one row after the other: their errors, and their inputs, which alone
-        do not tell a change for the worse."""
+        """Show rows from `start` on to every detector, one row after the other: their errors, and their inputs."""
         for row, error in enumerate(errors):
             for name, detector in self._detectors.items():
                 detector.update(error)
                 if detector.drift_detected:
-                    yield Alarm(example=start + row, detector=name, worse=detector.worse)
+                    yield Alarm(example=start + row, detector=name, direction="worse" if detector.worse else "better")
             if self._inputs is not None and inputs_BD is not None:
                 self._inputs.update(inputs_BD[row])
                 if self._inputs.drift_detected:
-                    yield Alarm(example=start + row, detector="inputs", worse=False)
+                    yield Alarm(example=start + row, detector=INPUTS, direction="none")
 
     def since_start(self) -> Figures:
         """The model's figures over all rows."""
@@ -198,7 +194,7 @@ class Evaluation:
                 name: _reported({**figures, "auc": rivals_auc.get(name)})
                 for name, figures in self.baselines_since_start().items()
             },
-            "drift_alarms": [{"example": alarm.example, "detector": alarm.detector} for alarm in self._alarms],
+            "drift_alarms": [asdict(alarm) for alarm in self._alarms],
         }
 
     def state_dict(self) -> State:
@@ -214,7 +210,7 @@ class Evaluation:
             "detectors": {
                 "each": {name: detector.state_dict() for name, detector in self._detectors.items()},
                 "inputs": {} if self._inputs is None else self._inputs.state_dict(),
-                "alarms": [[alarm.example, alarm.detector, alarm.worse] for alarm in self._alarms],
+                "alarms": [[alarm.example, alarm.detector, alarm.direction] for alarm in self._alarms],
             },
         }
 

@@ -12,7 +12,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-from daemon.monitoring.evaluation import Alarm, Evaluation
+from daemon.monitoring.alarm import Alarm
+from daemon.monitoring.evaluation import Evaluation
 from daemon.monitoring.health import Health
 from daemon.monitoring.score_gauges import ScoreGauges
 from daemon.monitoring.source_gauges import SourceGauges
@@ -93,7 +94,10 @@ class Telemetry:
         self._steps = Counter("learnd_steps", "Steps carried out by this process.", registry=registry)
         self._nonfinite = Counter("learnd_nonfinite_steps", "Steps left out because they were not finite.", registry=registry)
         self._alarms = Counter(
-            "learnd_drift_alarms", "Drift alarms by detector and direction.", ["detector", "direction"], registry=registry
+            "learnd_drift_alarms",
+            "Drift alarms by detector and direction (none: of the inputs).",
+            ["detector", "direction"],
+            registry=registry,
         )
         self._stats: dict[str, Gauge] = {}
         self._state_bytes = Gauge(
@@ -158,16 +162,17 @@ class Telemetry:
         self._ask_stats, self._evaluation, self._labels = stats, evaluation, labels
         self._show()
 
-    def expect_alarms(self, detectors: Iterable[str]) -> None:
-        """Show these detectors from now on: a rate misses the first alarm of a series that begins with it."""
-        for detector in detectors:
-            for direction in ("worse", "better"):
+    def expect_alarms(self, directions: Mapping[str, Iterable[str]]) -> None:
+        """Show these detectors, each in its directions, from now on: a rate misses the first alarm of a series that begins
+        with it."""
+        for detector, its in directions.items():
+            for direction in its:
                 self._alarms.labels(detector, direction)
 
     def alarms(self, alarms: Iterable[Alarm]) -> None:
         """Detectors raised these."""
         for alarm in alarms:
-            self._alarms.labels(alarm.detector, "worse" if alarm.worse else "better").inc()
+            self._alarms.labels(alarm.detector, alarm.direction).inc()
 
     def turn(
         self, *, lag: Mapping[int, int], positions: Mapping[int, int], newest_s: Mapping[int, float] | None = None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from daemon.errors import ConfigError, StateError
+from daemon.monitoring.alarm import Alarm
 from daemon.monitoring.drift.adwin import Adwin
-from daemon.monitoring.evaluation import FIGURES, Alarm, Evaluation
+from daemon.monitoring.drift.inputs import InputShift
+from daemon.monitoring.evaluation import FIGURES, Evaluation
 from tests.monitoring.metrics.test_classification import canonical
 
 Floats = NDArray[np.float64]
@@ -67,7 +69,7 @@ def test_report_has_every_field_and_null_where_it_does_not_apply() -> None:
     # The labels are drawn evenly: a guess is as good as another.
     assert all(figures["auc"] == pytest.approx(0.5, abs=0.04) for figures in report["baselines"].values())
     assert report["baselines"]["decayed_prior"]["log_loss"] == pytest.approx(math.log(2), abs=0.05)
-    assert report["drift_alarms"] == [{"example": alarm.example, "detector": "adwin"} for alarm in alarms]
+    assert report["drift_alarms"] == [{"example": alarms[0].example, "detector": "adwin", "direction": "worse"}]
 
 
 def test_regression_report() -> None:
@@ -85,7 +87,20 @@ def test_drift_is_an_alarm_in_the_worse_direction_at_its_row() -> None:
     evaluation = make()
     evaluation.observe(classified(500, flip_from=500, seed=1))
     alarms = evaluation.observe(classified(1_500, flip_from=500))
-    assert alarms == [Alarm(example=1_023, detector="adwin", worse=True)]
+    assert alarms == [Alarm(example=1_023, detector="adwin", direction="worse")]
+
+
+def test_an_alarm_of_the_inputs_has_no_direction() -> None:
+    evaluation = make(inputs=InputShift(threshold=6.0, seed=0))
+    scored = classified(2_000, flip_from=2_000)
+    seen_BD = np.random.default_rng(1).normal(size=(2_000, 4)).astype(np.float32)
+    seen_BD[1_500:] += 1.5
+    [alarm] = evaluation.observe(replace(scored, inputs_BD=seen_BD))
+    assert 1_500 <= alarm.example < 1_700
+    assert (alarm.detector, alarm.direction, alarm.worse) == ("inputs", "none", False)
+    assert evaluation.report()["drift_alarms"] == [{"example": alarm.example, "detector": "inputs", "direction": "none"}]
+    assert evaluation.alarm_directions == {"adwin": ("worse", "better"), "inputs": ("none",)}
+    assert make().alarm_directions == {"adwin": ("worse", "better")}
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])

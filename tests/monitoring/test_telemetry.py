@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from daemon.monitoring.evaluation import Alarm, Evaluation
+from daemon.monitoring.alarm import Alarm
+from daemon.monitoring.evaluation import Evaluation
 from daemon.monitoring.health import Health
 from daemon.monitoring.telemetry import MAX_LABELS, MODEL_STATS, Telemetry
 from tests.monitoring.test_evaluation import Scored, classified, values
@@ -156,9 +157,11 @@ def test_turn_shows_lag_positions_and_health(bench: Bench) -> None:
 
 def test_events(bench: Bench, tmp_path: Path) -> None:
     telemetry = bench.telemetry
-    telemetry.expect_alarms(["adwin", "glr"])
+    telemetry.expect_alarms({"adwin": ("worse", "better"), "glr": ("worse", "better"), "inputs": ("none",)})
     assert bench.value("learnd_drift_alarms_total", detector="glr", direction="worse") == 0.0
-    telemetry.alarms([Alarm(3, "adwin", True), Alarm(9, "adwin", False), Alarm(11, "adwin", True)])
+    assert bench.value("learnd_drift_alarms_total", detector="inputs", direction="none") == 0.0
+    telemetry.alarms([Alarm(3, "adwin", "worse"), Alarm(9, "adwin", "better"), Alarm(11, "adwin", "worse")])
+    telemetry.alarms([Alarm(12, "inputs", "none")])
     telemetry.dead_letter("decode")
     telemetry.records("tombstone", 2)
     telemetry.skipped(40)
@@ -176,6 +179,7 @@ def test_events(bench: Bench, tmp_path: Path) -> None:
     assert telemetry.paused
     expected: list[tuple[str, dict[str, str], float]] = [
         ("learnd_drift_alarms_total", {"detector": "adwin", "direction": "worse"}, 2.0),
+        ("learnd_drift_alarms_total", {"detector": "inputs", "direction": "none"}, 1.0),
         ("learnd_records_total", {"outcome": "dead_letter"}, 1.0),
         ("learnd_records_total", {"outcome": "tombstone"}, 2.0),
         ("learnd_dead_letters_total", {"stage": "decode"}, 1.0),
