@@ -15,13 +15,11 @@ from daemon.learning.batch import Batch
 from daemon.learning.experts.base import Extractor
 from daemon.learning.features import table_kernels as kernels
 from daemon.learning.features import tile_kernels
+from daemon.learning.features.column_inputs import ColumnInputs
 from daemon.learning.features.inputs import Dense, Tokens
 from daemon.learning.features.label_history import LabelHistory
 from daemon.state import State
 
-# Categories of one column that get an input of their own; those after them share inputs by a code of random signs.
-ONE_HOT = 16
-CODE_WIDTH = 4
 # Columns that the watch on inputs sees.
 SUMMARY_WIDTH = 64
 # Beyond this a number is drawn in, so that no square overflows.
@@ -73,6 +71,7 @@ class TableFeatures(Extractor):
         self.labels = LabelHistory(enabled=label_history)
         self.current = Dense()
         self.context = Dense()
+        self._inputs = ColumnInputs(current=self.current, context=self.context)
         self.tiles = Tokens()
         self.fine_tiles = Tokens()
         self.context_tiles = Tokens()
@@ -82,7 +81,6 @@ class TableFeatures(Extractor):
         self._categorical: list[int] = []  # columns with a category in the current row
         self._names: list[str] = []
         self._index: dict[str, int] = {}
-        self._category_slot: dict[int, int] = {}
         self._allocate(0)
 
     def _allocate(self, num_columns: int) -> None:
@@ -93,8 +91,6 @@ class TableFeatures(Extractor):
         self._sorted_NW = np.zeros((n, self._window))
         self._size_N = np.zeros(n, dtype=np.int64)
         self._next_N = np.zeros(n, dtype=np.int64)
-        self._slot_NS = np.full((n, 4), -1, dtype=np.int64)  # number, missing mark, changes, code of categories
-        self._num_categories_N = np.zeros(n, dtype=np.int64)
         self._make_scratch()
 
     def _make_scratch(self) -> None:
@@ -130,11 +126,11 @@ class TableFeatures(Extractor):
         if not self._earlier_rows:
             self._change_NC[:] = 0.0
         kernels.dense_row(
-            self._known_N, self._z_N, self._rank_N, self._change_NC, self._slot_NS,
+            self._known_N, self._z_N, self._rank_N, self._change_NC, self._inputs.slot_NS,
             self.current.values_D, self.context.values_D,
         )  # fmt: skip
         kernels.raw_row(self._known_N, self._value_N, self._category_N, self.raw_N)
-        self._encode_categories()
+        self._inputs.encode_categories(self._category_N, self._categorical)
         self.labels.encode(self.context.values_D)
         self._encode_tiles()
 
@@ -155,16 +151,6 @@ class TableFeatures(Extractor):
             else:
                 self._kind_N[column] = kernels.NUMBER
                 self._value_N[column] = min(LARGEST, max(-LARGEST, value)) + 0.0  # + 0.0: -0 and 0 are one value
-
-    def _encode_categories(self) -> None:
-        for column in self._categorical:
-            category = int(self._category_N[column])
-            slot = self._category_slot.get(category, -1)
-            if slot >= 0:
-                self.current.values_D[slot] = 1.0
-            elif self._slot_NS[column, 3] >= 0:
-                for bit in range(CODE_WIDTH):
-                    self.current.values_D[self._slot_NS[column, 3] + bit] = 0.5 if category >> bit & 1 else -0.5
 
     def _encode_tiles(self) -> None:
         row = (self._key_N, self._category_N, self._bits_N, self._known_N, self._rank_N)
@@ -213,50 +199,18 @@ class TableFeatures(Extractor):
                 self._names.append(name)
             self._grow(len(new))
             self._read_row()
-        while (column := kernels.column_without_inputs(self._kind_N, self._slot_NS)) >= 0:
-            self._widen(column)
-        for column in self._categorical:
-            self._add_category(column, int(self._category_N[column]))
+        self._inputs.learn(self._kind_N, self._category_N, self._categorical)
 
     def _grow(self, num_new: int) -> None:
         kept = {name: getattr(self, name) for name in ARRAYS}
         self._allocate(len(self._names))
         for name, array in kept.items():
             getattr(self, name)[: len(array)] = array
-
-    def _widen(self, column: int) -> None:
-        """Give a column the inputs for the kind of its current value."""
-        kind = self._kind_N[column]
-        start = self.current.width
-        if kind == kernels.NUMBER:
-            self._slot_NS[column, 0] = start
-            self._slot_NS[column, 2] = self.context.width
-            self.current.widen(start + 2)
-            self.context.widen(self.context.width + 1 + kernels.NUM_CHANGES)
-        elif kind == kernels.MISSING:
-            self._slot_NS[column, 1] = start
-            self.current.widen(start + 1)
-
-    def _add_category(self, column: int, category: int) -> None:
-        if category in self._category_slot or self._slot_NS[column, 3] >= 0:
-            return
-        start = self.current.width
-        if self._num_categories_N[column] < ONE_HOT:
-            self._category_slot[category] = start
-            self._num_categories_N[column] += 1
-            self.current.widen(start + 1)
-        else:
-            self._slot_NS[column, 3] = start
-            self.current.widen(start + CODE_WIDTH)
+        self._inputs.add_columns(num_new)
 
     def state_dict(self) -> State:
-        return {
-            "names": list(self._names),
-            "widths": [self.current.width, self.context.width],
-            "categories": np.array(list(self._category_slot), dtype=np.uint64).view(np.int64),
-            "category_slots": np.array(list(self._category_slot.values()), dtype=np.int64),
-            "labels": self.labels.state_dict(),
-        } | {name.strip("_"): getattr(self, name).copy() for name in ARRAYS if name != "_sorted_NW"}
+        statistics = {name.strip("_"): getattr(self, name).copy() for name in ARRAYS if name != "_sorted_NW"}
+        return {"names": list(self._names), "labels": self.labels.state_dict()} | statistics | self._inputs.state_dict()
 
     def load_state_dict(self, state: State) -> None:
         if state["ring_NW"].shape[1] != self._window:
@@ -269,10 +223,7 @@ class TableFeatures(Extractor):
                 setattr(self, name, np.array(state[name.strip("_")]))
         for column, size in enumerate(self._size_N):
             self._sorted_NW[column, :size] = np.sort(self._ring_NW[column, :size])
-        categories = np.array(state["categories"], dtype=np.int64).view(np.uint64)
-        self._category_slot = dict(zip(categories.tolist(), state["category_slots"].tolist(), strict=True))
-        self.current.values_D = np.zeros(state["widths"][0], dtype=np.float32)
-        self.context.values_D = np.zeros(state["widths"][1], dtype=np.float32)
+        self._inputs.load_state_dict(state)
         self.labels.load_state_dict(state["labels"])
 
     def weights(self) -> State:
@@ -283,4 +234,4 @@ class TableFeatures(Extractor):
 
 
 # What grows with the number of columns and is learned; the sorted windows follow from the rings.
-ARRAYS = ("_stats_NS", "_ring_NW", "_sorted_NW", "_size_N", "_next_N", "_slot_NS", "_num_categories_N")
+ARRAYS = ("_stats_NS", "_ring_NW", "_sorted_NW", "_size_N", "_next_N")
