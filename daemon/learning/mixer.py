@@ -16,16 +16,21 @@ Floats = NDArray[np.float64]
 
 # Below this an expert's probability says "impossible", which no expert can know: it bounds each log and each gradient.
 LOG_FLOOR = 1e-9
+# What a mixer gives an expert at least, so that one which was of no use can come back; and the most that a row changes its
+# logarithm by.
+LEAST_WEIGHT = 1e-6
+LARGEST_STEP = 2.0
 
 
 class Mixer:
     """One distribution from those of E experts, by two levels of weights that are learned from every row.
 
     M *mixers*, one a learning rate, each form p_k ∝ exp Σ_e w_e ln p_ek, with w from 1/E, and step down the gradient of
-    their log loss; after each step w is projected back to w ≥ 0, Σw ≤ `max_total`. The bound keeps a pool that agrees from
-    answering with certainty, which is what loses when labels come late. *Fixed share* then weighs the M mixers and the E
-    experts themselves: v_f ∝ v_f · p_f(target)^`share_rate`, and a part `share` of the weight is spread evenly, so that
-    whoever is best after a change of concept is found soon.
+    their log loss by exponentiated gradient: a step multiplies w, so that a good expert is found among many. After each step
+    w is scaled back to Σw ≤ `max_total`. The bound keeps a pool that agrees from answering with certainty, which is what
+    loses when labels come late. *Fixed share* then weighs the M mixers and the E experts themselves:
+    v_f ∝ v_f · p_f(target)^`share_rate`, and a part `share` of the weight is spread evenly, so that whoever is best after a
+    change of concept is found soon.
 
     Memory: M · E + M + E numbers. A weight of a row multiplies the gradient step and the exponent `share_rate`.
 
@@ -35,16 +40,17 @@ class Mixer:
     [0.655556, 0.344444]
     >>> mixer.learn(0, 1.0)
     >>> mixer.mix(p_EK).round(6).tolist()
-    [0.669639, 0.330361]
+    [0.668446, 0.331554]
 
-    After Herbster and Warmuth 1998 (fixed share), and Mattern 2012 for mixing in the logistic domain.
+    After Kivinen and Warmuth 1997 (exponentiated gradient), Herbster and Warmuth 1998 (fixed share), and Mattern 2012 for
+    mixing in the logistic domain.
     """
 
     def __init__(
         self,
         *,
         num_experts: int,
-        rates: Sequence[float] = (0.001, 0.004, 0.015),
+        rates: Sequence[float] = (0.01, 0.03, 0.1),
         max_total: float = 1.2,
         share_rate: float = 0.5,
         share: float = 0.001,
@@ -142,30 +148,16 @@ def _step_mixers(
     """The gradient of -ln p(target) in w_e is Σ_k p_k ln p_ek − ln p_e(target)."""
     num_experts, num_classes = log_p_EK.shape
     for m in range(len(rate_M)):
+        total = 0.0
         for e in range(num_experts):
             gradient = -log_p_EK[e, target]
             for k in range(num_classes):
                 gradient += p_FK[m, k] * log_p_EK[e, k]
-            weight_ME[m, e] -= weight * rate_M[m] * gradient
-        _project(weight_ME[m], max_total)
-
-
-@compiled
-def _project(weight_E: Floats, max_total: float) -> None:
-    """The nearest point with w ≥ 0 and Σw ≤ max_total (Duchi et al. 2008, figure 1)."""
-    total = 0.0
-    for e in range(len(weight_E)):
-        total += max(weight_E[e], 0.0)
-    shift = 0.0
-    if total > max_total:
-        running = 0.0
-        for rank, value in enumerate(np.sort(weight_E)[::-1]):
-            running += value
-            candidate = (running - max_total) / (rank + 1)
-            if value > candidate:
-                shift = candidate
-    for e in range(len(weight_E)):
-        weight_E[e] = max(weight_E[e] - shift, 0.0)
+            step = min(LARGEST_STEP, max(-LARGEST_STEP, -weight * rate_M[m] * gradient))
+            weight_ME[m, e] = max(LEAST_WEIGHT, weight_ME[m, e] * np.exp(step))
+            total += weight_ME[m, e]
+        if total > max_total:
+            weight_ME[m] *= max_total / total
 
 
 @compiled

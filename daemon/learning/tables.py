@@ -46,7 +46,7 @@ def table_experts(features: TableFeatures, *, seed: int) -> list[Expert]:
     if features.has_context:
         experts += _on_context(features, seed=seed)
     if features.has_label_history:
-        experts.append(MarkovLabel(name="last_label", decay=0.995, pseudo_count=0.5, diagonal=0.5))
+        experts.append(MarkovLabel(name="last_label", decay=0.995, pseudo_count=1.0))
     return experts
 
 

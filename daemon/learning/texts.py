@@ -24,7 +24,7 @@ def text_experts(features: TextFeatures, *, label_history: bool = True) -> list[
     experts += [*SoftmaxBank(text=features, lda=lda).experts(), NaiveBayes(text=features)]
     if label_history:
         experts += [
-            MarkovLabel(decay=0.995, pseudo_count=0.5, diagonal=0.5),
+            MarkovLabel(decay=0.995, pseudo_count=1.0),
             DecayedPrior(half_life=32.0, pseudo_count=0.5),
         ]
     return experts

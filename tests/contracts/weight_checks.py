@@ -87,7 +87,7 @@ _TREES = ("column", "threshold", "child", "head", "entry_class", "entry_weight",
 
 STEPS: dict[type[Expert], Mapping[str, Relation]] = {
     DecayedPrior: {"counts": adds_up},
-    MarkovLabel: {"counts": adds_up},
+    MarkovLabel: {"counts": adds_up, "followed": adds_up},
     NaiveBayes: {"table.cells": adds_up, "totals": adds_up, "rows": adds_up},
     StreamingLDA: {
         "inverse": as_twice, "means": as_twice, "solved": as_twice, "squares": as_twice,

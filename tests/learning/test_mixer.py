@@ -22,10 +22,10 @@ def test_one_step_by_hand() -> None:
     # The mixer: √.4 : √.1 = 2 : 1. A third of the share each: (2/3 + .8 + .5) / 3.
     np.testing.assert_allclose(mix.mix(P_EK), [59 / 90, 31 / 90], rtol=1e-12)
     mix.learn(0, 1.0)
-    # d/dw_0 = -ln .8 + 2/3 ln .8 + 1/3 ln .2 = -ln 4 / 3, d/dw_1 = 0; then half of what is over 1 off each.
-    step = 0.1 * np.log(4.0) / 3
+    # d/dw_0 = -ln .8 + 2/3 ln .8 + 1/3 ln .2 = -ln 4 / 3, d/dw_1 = 0; then both are scaled back to 1.
+    grown = np.exp(0.1 * np.log(4.0) / 3)
     state = mix.state_dict()
-    np.testing.assert_allclose(state["mixers"], [[0.5 + step / 2, 0.5 - step / 2]], rtol=1e-12)
+    np.testing.assert_allclose(state["mixers"], [[grown / (grown + 1), 1 / (grown + 1)]], rtol=1e-12)
     share = np.sqrt([2 / 3, 0.8, 0.5])
     np.testing.assert_allclose(state["share"], share / share.sum(), rtol=1e-12)
 
@@ -37,7 +37,7 @@ def test_weight_two_doubles_the_step() -> None:
         mix.mix(P_EK)
         mix.learn(1, weight)
         state = mix.state_dict()
-        steps.append((state["mixers"] - 0.5, np.log(state["share"][1] / state["share"][2])))
+        steps.append((np.log(state["mixers"] / 0.5), np.log(state["share"][1] / state["share"][2])))
     np.testing.assert_allclose(steps[1][0], 2 * steps[0][0], rtol=1e-12)
     np.testing.assert_allclose(steps[1][1], 2 * steps[0][1], rtol=1e-12)
 
@@ -51,18 +51,24 @@ def test_weights_stay_inside_their_bounds_whatever_comes() -> None:
         assert abs(mixed_K.sum() - 1.0) < 1e-12
         mix.learn(int(rng.integers(3)), 1.0)
         state = mix.state_dict()
-        assert state["mixers"].min() >= 0.0
+        assert state["mixers"].min() > 0.0
         assert state["mixers"].sum(axis=1).max() <= 1.2 + 1e-12
         assert abs(state["share"].sum() - 1.0) < 1e-12
         assert state["share"].min() >= 0.001 / 7 * (1 - 1e-12)
 
 
-def test_the_projection_is_the_nearest_point() -> None:
-    """A step that pushes both over the bound is cut back by as much each; one that is far behind ends at 0."""
-    mix = Mixer(num_experts=3, rates=(10.0,), max_total=1.0)
-    mix.mix(np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9]]))
+def test_a_step_is_bounded_and_no_expert_is_lost() -> None:
+    """However large the rate, a row moves a weight by a factor of e² at most; an expert that is always wrong keeps 1e-6."""
+    mix = Mixer(num_experts=2, rates=(10.0,), max_total=5.0)
+    sure_EK = np.array([[1.0, 0.0], [0.0, 1.0]])
+    mix.mix(sure_EK)
     mix.learn(0, 1.0)
-    np.testing.assert_allclose(mix.state_dict()["mixers"], [[0.5, 0.5, 0.0]], atol=1e-12)
+    np.testing.assert_allclose(mix.state_dict()["mixers"], [[0.5 * np.exp(2.0), 0.5 * np.exp(-2.0)]], rtol=1e-12)
+    mix = Mixer(num_experts=2, rates=(0.1,), max_total=1.0)
+    for _ in range(2000):
+        mix.mix(P_EK[:, ::-1])
+        mix.learn(1, 1.0)
+    assert 0.9e-6 < mix.state_dict()["mixers"].min() < 0.1
 
 
 def test_the_better_expert_is_found_again_after_a_change() -> None:

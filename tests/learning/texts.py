@@ -62,7 +62,7 @@ def text_experts(text: TextFeatures) -> list[Expert]:
         *experts,
         *SoftmaxBank(text=text, lda=lda).experts(),
         NaiveBayes(text=text),
-        MarkovLabel(decay=0.995, pseudo_count=0.5, diagonal=0.5),
+        MarkovLabel(decay=0.995, pseudo_count=0.5),
         DecayedPrior(half_life=32.0, pseudo_count=0.5),
     ]
 

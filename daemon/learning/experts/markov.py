@@ -10,52 +10,66 @@ from daemon.state import State
 
 
 class MarkovLabel(Expert):
-    """Decayed counts of the labels that followed the last one, learned row by row.
+    """Decayed counts of the labels that followed the last one, and of what followed any label: itself, a known one, a new one.
 
-    A label starts from `pseudo_count` after every other, and from `pseudo_count + diagonal` after itself: that a label
-    repeats is likely before anything is known. A row of counts decays by `decay` when its label was the last.
+    A label's counts start from `pseudo_count` for every class and once more, shared out by what is known of all labels: to
+    itself as much as labels were repeated lately, to the spare as much as a change brought a new label, the rest evenly. Where
+    labels come sorted, one that is new is expected to stay from its second row on. Each row of counts decays by `decay` when
+    its label was the last.
 
-    >>> chain = MarkovLabel(decay=1.0, pseudo_count=0.5, diagonal=0.5)
+    >>> chain = MarkovLabel(decay=1.0, pseudo_count=0.5)
     >>> for target in (0, 1, 0):
     ...     if target == len(chain.predict()) - 1:
     ...         chain.grow()
     ...     chain.learn(target, 1.0)
-    >>> chain.predict().tolist()      # after 0 came: 1 once; and .5 + .5, .5, .5
-    [0.3333333333333333, 0.5, 0.16666666666666666]
+    >>> chain.predict().tolist()      # after 0 came: 1 once; and of 2 in all 1/4, half of 3/4, half of 3/4
+    [0.16666666666666666, 0.5833333333333334, 0.25]
     """
 
-    def __init__(self, *, decay: float, pseudo_count: float, diagonal: float, name: str = "markov") -> None:
+    def __init__(self, *, decay: float, pseudo_count: float, name: str = "markov") -> None:
         self.name = name
         self._decay = decay
         self._pseudo_count = pseudo_count
-        self._diagonal = diagonal
         self._count_KK = np.zeros((1, 1))
-        self._last = -1
+        # How often a label was followed by itself, by another known one, by a new one.
+        self._followed_3 = np.zeros(3)
+        self._last, self._num_seen = -1, 0
 
     def predict(self) -> NDArray[np.float64]:
-        p_K = np.full(len(self._count_KK), self._pseudo_count)
-        if self._last >= 0:
-            p_K += self._count_KK[self._last]
-            p_K[self._last] += self._diagonal
+        num_classes, num_seen = len(self._count_KK), self._num_seen
+        if not num_seen:
+            return np.full(num_classes, 1.0 / num_classes)
+        same, known, new = self._followed_3.tolist()
+        changes = (known + new + 1.0) / (same + known + new + 2.0)
+        to_new = (new + 1.0) / (known + new + 2.0) if num_seen > 1 else 1.0
+        prior_K = np.full(num_classes, changes * to_new / (num_classes - num_seen))
+        prior_K[:num_seen] = changes * (1.0 - to_new) / max(1, num_seen - 1)
+        prior_K[self._last] = 1.0 - changes
+        p_K: NDArray[np.float64] = self._count_KK[self._last] + self._pseudo_count * (num_classes + 1) * prior_K
         p_K /= p_K.sum()
         return p_K
 
     def learn(self, target: float, weight: float) -> None:
         if weight > 0.0:
+            label = int(target)
             if self._last >= 0:
                 self._count_KK[self._last] *= self._decay
-                self._count_KK[self._last, int(target)] += weight
-            self._last = int(target)
+                self._count_KK[self._last, label] += weight
+                self._followed_3 *= self._decay
+                self._followed_3[0 if label == self._last else 1 if label < self._num_seen else 2] += weight
+            self._last, self._num_seen = label, max(self._num_seen, label + 1)
 
     def grow(self) -> None:
         self._count_KK = np.pad(self._count_KK, (0, 1))
 
     def state_dict(self) -> State:
-        return {"counts": self._count_KK.copy(), "last": self._last}
+        own = {"counts": self._count_KK.copy(), "followed": self._followed_3.copy()}
+        return own | {"last": self._last, "num_seen": self._num_seen}
 
     def load_state_dict(self, state: State) -> None:
         self._count_KK = np.array(state["counts"], dtype=np.float64)
-        self._last = int(state["last"])
+        self._followed_3 = np.array(state["followed"], dtype=np.float64)
+        self._last, self._num_seen = int(state["last"]), int(state["num_seen"])
 
     weights = state_dict
     load_weights = load_state_dict
