@@ -199,6 +199,28 @@ def test_an_encoder_for_the_linear_model_is_refused(flag: str, expected: str) ->
 
 
 @pytest.mark.parametrize(
+    ("model", "mistake"),
+    [
+        (["kind=linear"], 'model.kind = "linear" shows it no inputs, so that it would never raise an alarm; set it to false'),
+        (["kind=transformer", "encoder=any"], 'model.kind = "transformer" shows it no inputs'),
+        (
+            ["encoder=none"],
+            "texts without an encoder show it no inputs, so that it would never raise an alarm; set it to false",
+        ),
+        ([], ""),
+        (["encoder=none", "inputs=both"], ""),
+        (["encoder=none", "inputs=features"], ""),
+    ],
+)
+def test_an_input_detector_that_would_be_shown_nothing_is_refused(model: list[str], mistake: str) -> None:
+    chosen = [f"model.{field}" for field in model]
+    _, silent = examine(None, defaults=FILES, environ={}, overrides=chosen)
+    assert silent == []
+    _, mistakes = examine(None, defaults=FILES, environ={}, overrides=[*chosen, "monitoring.input_detector=true"])
+    assert [told.startswith(f"monitoring.input_detector: {mistake}") for told in mistakes] == [True] * bool(mistake)
+
+
+@pytest.mark.parametrize(
     ("flag", "remedy"),
     [
         ("model.encoder=none", 'name one in model.encoder, or use training = "frozen"'),

@@ -25,6 +25,7 @@ def mistakes_between(settings: Settings) -> list[str]:
         *_of_replay(settings),
         *_of_decoding(settings),
         *_of_the_rest(settings),
+        *_of_the_input_detector(settings),
         *_of_the_task(settings),
         *_of_dead_letters(settings),
     ]
@@ -144,6 +145,23 @@ def _of_the_rest(settings: Settings) -> Iterator[str]:
         yield f"serving.max_queue: {settings.serving.max_queue} is below serving.max_batch; set it at least as high"
     if settings.serving.port == settings.telemetry.port != 0 and settings.serving.host == settings.telemetry.host:
         yield f"serving.port: {settings.serving.port} is telemetry.port, too; give each its own"
+
+
+def _of_the_input_detector(settings: Settings) -> Iterator[str]:
+    """It sees what a mixture read of a row: columns of a table, or the embedding of a text."""
+    if not settings.monitoring.input_detector:
+        return
+    chosen = settings.model
+    if chosen.kind != "mixture":
+        yield (
+            f'monitoring.input_detector: model.kind = "{chosen.kind}" shows it no inputs, so that it would never raise an '
+            'alarm; set it to false, or use kind = "mixture"'
+        )
+    elif chosen.inputs == "text" and chosen.encoder == "none":
+        yield (
+            "monitoring.input_detector: texts without an encoder show it no inputs, so that it would never raise an alarm; set "
+            "it to false, or name an encoder in model.encoder"
+        )
 
 
 def _of_the_budget(monitoring: MonitoringSettings) -> Iterator[str]:

@@ -23,7 +23,9 @@ class MonitoringSettings(Section):
     direction: Literal["worse", "both"] = fixed("worse", "Changes of the error that raise an alarm.")
     pause_rows: NonNegativeInt = fixed(0, "Rows after an alarm in which a detector raises no other.")
     input_detector: bool = fixed(
-        False, "Whether a change of the inputs raises an alarm, too: noted, without effect, and false where rows hang together."
+        False,
+        "Whether a change of the inputs raises an alarm, too: noted, without effect, and false where rows hang together. For "
+        "a mixture that reads columns or embeddings.",
     )
     max_slice_values: PositiveInt = fixed(50, "Values of a slice with figures of their own; the rest is counted as other.")
 
