@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.admin import ConfigResource
 from kafka.errors import KafkaError, for_code
 from kafka.net.compat import KafkaNetClient
 
@@ -92,12 +93,8 @@ class KafkaCluster:
 
     def topic(self, name: str, *, timeout_ms: int = BOOTSTRAP_TIMEOUT_MS) -> Topic:
         """Ask for a topic without creating it; raises `SourceError` where it is missing or may not be seen."""
-        with self._connecting(timeout_ms) as connecting:
-            admin = KafkaAdminClient(**connecting, request_timeout_ms=timeout_ms)
-            try:
-                found = admin.describe_topics([name])[0]
-            finally:
-                admin.close()
+        with self._admin(timeout_ms) as admin:
+            found = admin.describe_topics([name])[0]
         code = found["error_code"]
         if code == _UNKNOWN_TOPIC:
             raise MissingTopicError(
@@ -115,6 +112,23 @@ class KafkaCluster:
             )
         partitions = sorted(partition["partition_index"] for partition in found["partitions"])
         return Topic(name, str(found["topic_id"] or ""), tuple(partitions))
+
+    def timestamp_type(self, topic: str) -> str:
+        """Whose the timestamps of new records are: "CreateTime" (the producers'), "LogAppendTime" (the brokers'), or "" where
+        this user may not know (the right is DESCRIBE_CONFIGS)."""
+        name = "message.timestamp.type"
+        with self._admin(BOOTSTRAP_TIMEOUT_MS) as admin:
+            found = admin.describe_configs([ConfigResource("topic", topic, [name])], config_filter="all")
+        return str(found.get("topic", {}).get(topic, {}).get(name, {}).get("value", ""))
+
+    @contextmanager
+    def _admin(self, timeout_ms: int) -> Iterator[KafkaAdminClient]:
+        with self._connecting(timeout_ms) as connecting:
+            admin = KafkaAdminClient(**connecting, request_timeout_ms=timeout_ms)
+            try:
+                yield admin
+            finally:
+                admin.close()
 
     def _options(self, timeout_ms: int) -> dict[str, Any]:
         return {

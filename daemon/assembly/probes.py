@@ -13,6 +13,7 @@ from daemon.storage.checkpoints import Checkpoints
 from daemon.storage.folder import Writer
 from streams.errors import GapError
 from streams.history import HISTORY
+from streams.kafka_client import KafkaCluster
 
 
 def source(settings: Settings) -> str:
@@ -27,7 +28,7 @@ def source(settings: Settings) -> str:
     finally:
         opened.close()
     there = sum(ends[partition] - start for partition, start in starts.items())
-    found = f"{opened.topic}: {len(ends.keys() - {HISTORY})} partition(s), {there} records there"
+    found = f"{opened.topic}: {len(ends.keys() - {HISTORY})} partition(s), {_whose_times(settings)}{there} records there"
     checkpoint = Checkpoints(settings.storage.folder / "checkpoints").load_newest()
     if checkpoint is not None:
         read_to = {int(partition): offset for partition, offset in checkpoint.state["progress"]["positions"].items()}
@@ -38,6 +39,19 @@ def source(settings: Settings) -> str:
     if chosen.start == "latest":
         return f'{found}, none of them to read (source.start = "latest")'
     return f"{found}, all of them to read"
+
+
+def _whose_times(settings: Settings) -> str:
+    """What the cap on sources has to go by, where there is one."""
+    chosen = settings.source
+    if not settings.cap.slice or not isinstance(chosen, KafkaSettings):
+        return ""
+    cluster = KafkaCluster(bootstrap_servers=chosen.bootstrap_servers, security=sources.kafka_security(chosen))
+    found = cluster.timestamp_type(chosen.topic)
+    if found == "LogAppendTime":
+        return ""
+    told = f"message.timestamp.type={found or 'unknown'}"
+    return f"{told} (only LogAppendTime keeps a producer from dating itself out of cap.slice), "
 
 
 def _refuse_gaps(topic: str, starts: Mapping[int, int], read_to: Mapping[int, int]) -> None:

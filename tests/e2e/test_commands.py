@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from kafka import TopicPartition
+from kafka.admin import ConfigResource
 
 from streams.kafka import KafkaSource
 from tests.e2e.learnd import any_port, files, kept_in, learnd, write_rows
@@ -206,6 +207,12 @@ def test_check_live_tells_a_topic_that_is_there_from_one_that_is_not(kafka: Clus
     there = learnd("check", "--live", settings=["source.kind=kafka", f"source.topic={topic}", *common])
     assert there.returncode == 0, there.stdout
     assert f"source: {topic}: 2 partition(s), 0 records there, all of them to read" in there.stdout
+    cap = ["source.kind=kafka", f"source.topic={topic}", *common, "decoding.slices={shop='shop'}", "cap.slice=shop"]
+    told = "message.timestamp.type=CreateTime (only LogAppendTime keeps a producer from dating itself out of cap.slice)"
+    assert f"source: {topic}: 2 partition(s), {told}, 0 records" in learnd("check", "--live", settings=cap).stdout
+    with kafka.admin() as admin:
+        admin.alter_configs([ConfigResource("topic", topic, {"message.timestamp.type": "LogAppendTime"})])
+    assert f"source: {topic}: 2 partition(s), 0 records" in learnd("check", "--live", settings=cap).stdout
     missing = learnd("check", "--live", settings=["source.kind=kafka", "source.topic=no-such-topic", *common])
     assert missing.returncode == 1
     found = dict(line.split(": ", 1) for line in missing.stdout.splitlines() if ": " in line)

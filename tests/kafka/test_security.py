@@ -126,6 +126,15 @@ def test_topic_that_may_be_seen_but_not_read(secured: Secured) -> None:
         source.take_arrived(1, timeout_s=20)
 
 
+@pytest.mark.parametrize(("rights", "told"), [((ACLOperation.DESCRIBE_CONFIGS,), "CreateTime"), ((), "")])
+def test_whose_the_timestamps_are_where_that_may_be_asked(
+    secured: Secured, rights: tuple[ACLOperation, ...], told: str
+) -> None:
+    topic = secured.topic_with(ACLOperation.READ, *rights)
+    cluster = KafkaCluster(bootstrap_servers=f"127.0.0.1:{secured.other_port}", security=secured.security())
+    assert cluster.timestamp_type(topic) == told
+
+
 # Not each of the client's tries comes as far as SASL, so it gets time for some.
 @pytest.mark.parametrize(
     ("options", "timeout_ms", "cause"),
