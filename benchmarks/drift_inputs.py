@@ -24,7 +24,7 @@ from daemon.monitoring.drift.budget import inputs_for_budget
 INPUTS: Final = ("elec2", "elec2, shuffled", "obd_clicks", "obd_clicks, shuffled", "keystroke", "spam", "banking77")
 BATCH_ROWS: Final = 64
 ALARMS_PER_100K: Final = 1.0
-"""As learnd sets it (daemon/assembly/training.py)."""
+"""learnd's default (`monitoring.input_alarms_per_100k`)."""
 
 
 def watch_inputs(name: str) -> dict[str, Any]:

@@ -49,10 +49,10 @@ re-warming helps where the rate has fallen ("cosine"). A BERT with random weight
 INPUTS: Final = """
 ## Inputs
 
-Alarms of the detector of the inputs, which are noted and set nothing off, at the budget that learnd sets (1 in 100,000
+Alarms of the detector of the inputs, which are noted and set nothing off, at learnd's default budget (1 in 100,000
 independent rows). It starts anew after each, so that they lie at least 700 rows apart. Rows of real streams hang together:
 whatever moves through a day, a season or a session is a change of the inputs, though no change for the worse. On Elec2, whose
-prices and demand follow the day, it alarms as soon as it may: `monitoring.input_detector=false` switches it off for such a
+prices and demand follow the day, it alarms as soon as it may: leave it off (`monitoring.input_detector`) for such a
 stream. "Shuffled" has the same rows in a random order.
 
 | stream | rows | alarms | alarms per 100,000 rows | µs a row | learnd | day |

@@ -10,9 +10,9 @@ import pytest
 from daemon.config import examine, fixed_settings, journaled_settings, load, refuse_changes, secret
 from daemon.errors import ConfigError
 from daemon.monitoring.drift.budget import KINDS
-from daemon.monitoring.drift.calibration import STRICTNESS
+from daemon.monitoring.drift.calibration import BUDGETS, STRICTNESS
 from daemon.settings import FilesSettings, KafkaSettings
-from daemon.settings.between import BINARY_DETECTORS
+from daemon.settings.between import BINARY_DETECTORS, LARGEST_BUDGET, LEAST_BUDGET
 
 FILES = {"source": {"kind": "files", "paths": ["a.jsonl"]}}
 
@@ -98,6 +98,14 @@ def test_a_replay_that_can_be_parted_or_is_not_used_is_let_be(override: str) -> 
 def test_the_detectors_of_a_regression_are_those_calibrated_for_one() -> None:
     calibrated = {name for name, direction, values in STRICTNESS if (direction, values) == ("worse", "relative")}
     assert set(KINDS) - calibrated == set(BINARY_DETECTORS)
+
+
+def test_budgets_are_those_that_were_calibrated() -> None:
+    assert (BUDGETS[0], BUDGETS[-1]) == (LEAST_BUDGET, LARGEST_BUDGET)
+    for budget, told in (("0.09", 1), ("0.1", 0), ("10", 0), ("11", 1)):
+        given = ["monitoring.input_detector=true", f"monitoring.input_alarms_per_100k={budget}"]
+        _, mistakes = examine(None, defaults=FILES, environ={}, overrides=given)
+        assert mistakes == [f"monitoring.input_alarms_per_100k: {budget} was not calibrated; choose from 0.1 to 10"] * told
 
 
 def test_an_empty_label_is_none() -> None:

@@ -22,9 +22,6 @@ from daemon.monitoring.telemetry import Telemetry
 from daemon.rehearsal import Rehearsal
 from daemon.settings import Settings
 
-# Rows of a real stream hang together, so that inputs alarm more often than this says; such alarms are noted and no more.
-INPUT_ALARMS_PER_100K = 1.0
-
 
 def evaluation(settings: Settings, *, collect_auc: bool, label_delay: int) -> Evaluation:
     return Evaluation(
@@ -55,9 +52,12 @@ def _detectors(settings: Settings) -> dict[str, Detector]:
 
 
 def _input_detector(settings: Settings) -> InputShift | None:
-    if not settings.monitoring.input_detector:
+    chosen = settings.monitoring
+    if not chosen.input_detector:
         return None
-    return inputs_for_budget(alarms_per_100k=INPUT_ALARMS_PER_100K, seed=settings.training.seed)
+    return inputs_for_budget(
+        alarms_per_100k=chosen.input_alarms_per_100k, pause_rows=chosen.pause_rows, seed=settings.training.seed
+    )
 
 
 def guard(settings: Settings, encoder: models.Encoder, device: torch.device) -> Guard:

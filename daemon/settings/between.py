@@ -12,6 +12,9 @@ from daemon.settings.operation import MonitoringSettings
 # Those that take errors of 0 or 1 alone; a regression's are shares (daemon.monitoring.drift.calibration).
 BINARY_DETECTORS = ("stepd", "hddm_w")
 
+# False alarms per 100,000 rows that each detector is calibrated for (daemon.monitoring.drift.calibration).
+LEAST_BUDGET, LARGEST_BUDGET = 0.1, 10.0
+
 # What Kafka takes for the address of a broker, and for a topic's name.
 BROKER = re.compile(r"(\w+://)?([^\s:,\[\]]+|\[[0-9a-fA-F:.%]+\])(:\d{1,5})?")
 TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
@@ -162,12 +165,16 @@ def _of_the_input_detector(settings: Settings) -> Iterator[str]:
             "monitoring.input_detector: texts without an encoder show it no inputs, so that it would never raise an alarm; set "
             "it to false, or name an encoder in model.encoder"
         )
+    if not LEAST_BUDGET <= (budget := settings.monitoring.input_alarms_per_100k) <= LARGEST_BUDGET:
+        yield (
+            f"monitoring.input_alarms_per_100k: {budget:g} was not calibrated; choose from {LEAST_BUDGET:g} to "
+            f"{LARGEST_BUDGET:g}"
+        )
 
 
 def _of_the_budget(monitoring: MonitoringSettings) -> Iterator[str]:
-    """Detectors are calibrated for 0.1 to 10 false alarms each."""
     num_detectors = len(monitoring.detectors)
-    low, high = 0.1 * num_detectors, 10.0 * num_detectors
+    low, high = LEAST_BUDGET * num_detectors, LARGEST_BUDGET * num_detectors
     if not low <= monitoring.alarms_per_100k <= high:
         yield (
             f"monitoring.alarms_per_100k: {monitoring.alarms_per_100k:g} cannot be shared by {num_detectors} detectors; choose "

@@ -21,12 +21,15 @@ class MonitoringSettings(Section):
         0.2, "False alarms in 100,000 stable rows that all detectors of the error together may raise."
     )
     direction: Literal["worse", "both"] = fixed("worse", "Changes of the error that raise an alarm.")
-    pause_rows: NonNegativeInt = fixed(0, "Rows after an alarm in which a detector raises no other.")
+    pause_rows: NonNegativeInt = fixed(
+        0, "Rows after an alarm in which a detector looks at none; that of the inputs then takes 700 to begin anew."
+    )
     input_detector: bool = fixed(
         False,
         "Whether a change of the inputs raises an alarm, too: noted, without effect, and false where rows hang together. For "
         "a mixture that reads columns or embeddings.",
     )
+    input_alarms_per_100k: PositiveFloat = fixed(1.0, "False alarms in 100,000 stable and independent rows that it may raise.")
     max_slice_values: PositiveInt = fixed(50, "Values of a slice with figures of their own; the rest is counted as other.")
 
 

@@ -91,13 +91,16 @@ def for_budget(
     return Watch(KINDS[name].make(strictness, direction == "both"), direction=direction, pause_rows=pause_rows)
 
 
-def inputs_for_budget(*, alarms_per_100k: float, seed: int) -> InputShift:
+def inputs_for_budget(*, alarms_per_100k: float, seed: int, pause_rows: int = 0) -> InputShift:
     """An input detector that raises about `alarms_per_100k` false alarms in 100,000 independent rows, or fewer.
+
+    Rows of a real stream hang together, so that it alarms more often there.
 
     >>> inputs_for_budget(alarms_per_100k=1.0, seed=0).drift_detected
     False
     """
-    return InputShift(threshold=_strictness(("inputs", "both", "vectors"), alarms_per_100k), seed=seed)
+    threshold = _strictness(("inputs", "both", "vectors"), alarms_per_100k)
+    return InputShift(threshold=threshold, seed=seed, pause_rows=pause_rows)
 
 
 def _strictness(key: tuple[str, str, str], alarms_per_100k: float) -> float:

@@ -38,8 +38,8 @@ class InputShift:
     projections. The features' mean over the window is held against their mean over all earlier rows, in units of the
     earlier rows' covariance (a ridged Hotelling T²), every 10 rows once 500 earlier rows are there. An alarm is a T² that
     lies more than `threshold` of its standard deviations above its expectation. Changes of mean, spread and dependence move
-    these features, a change of labels alone does not. After an alarm everything starts anew, so that alarms lie at least
-    700 rows apart.
+    these features, a change of labels alone does not. The `pause_rows` rows after an alarm are not looked at; then everything
+    starts anew, so that alarms lie at least the pause and 700 rows apart.
     Memory: 200 rows of D at most and about 60 kB. About 15 µs a row.
 
     NaN is a missing value and counts as the column's middle; infinity counts as a very large value.
@@ -58,11 +58,12 @@ class InputShift:
     probability measures" (the smooth characteristic function test), with a growing reference and a sliding window.
     """
 
-    def __init__(self, *, threshold: float, seed: int) -> None:
+    def __init__(self, *, threshold: float, seed: int, pause_rows: int = 0) -> None:
         if not threshold > 0:
             raise ValueError(f"threshold is {threshold}; it must be above 0")
         self._threshold = threshold
         self._seed = seed
+        self._pause_rows, self._num_paused = pause_rows, 0
         self._frequency_FD = np.empty((0, 0))
         self._restart()
         self.drift_detected = False
@@ -86,6 +87,10 @@ class InputShift:
         if self.drift_detected:
             self._restart()
             self.drift_detected = False
+            self._num_paused = self._pause_rows
+        if self._num_paused:
+            self._num_paused -= 1
+            return
         self._pending.append(x_D)
         if len(self._pending) == (BLOCK_ROWS if len(self._spread_D) else SCALE_ROWS):
             self._take_pending()
@@ -145,6 +150,7 @@ class InputShift:
             "reference_rows": self._num_reference,
             "sum": self._sum_K.copy(),
             "gram": self._gram_KK.copy(),
+            "paused": self._num_paused,
             "drift_detected": self.drift_detected,
         }
 
@@ -159,6 +165,7 @@ class InputShift:
         self._num_reference = take(state, "reference_rows", owner=owner)
         self._sum_K = np.array(take(state, "sum", owner=owner), np.float64)
         self._gram_KK = np.array(take(state, "gram", owner=owner), np.float64)
+        self._num_paused = take(state, "paused", owner=owner)
         self.drift_detected = take(state, "drift_detected", owner=owner)
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.calibrate_drift import NOISES, count_alarms, solve
+from daemon.assembly.watching import _input_detector
+from daemon.config import load
 from daemon.errors import ConfigError
 from daemon.monitoring.drift.adwin import Adwin
 from daemon.monitoring.drift.budget import KINDS, Values, for_budget, inputs_for_budget
@@ -60,6 +62,21 @@ def test_input_budget_holds_on_rows_that_were_not_seen() -> None:
     rows = np.random.default_rng(77).normal(size=(10_000, 3)).astype(np.float32)
     assert count_alarms(inputs_for_budget(alarms_per_100k=1.0, seed=5), rows).both == 0
     assert count_alarms(InputShift(threshold=0.5, seed=5), rows).both > 0
+
+
+def test_the_input_detector_keeps_to_the_settings() -> None:
+    budget, pause = "monitoring.input_alarms_per_100k", "monitoring.pause_rows"
+    for given, per_100k, pause_rows in (([], 1.0, 0), ([f"{budget}=10", f"{pause}=300"], 10.0, 300)):
+        settings = load(
+            None,
+            defaults={"source": {"kind": "files", "paths": ["a.jsonl"]}},
+            environ={},
+            overrides=["monitoring.input_detector=true", *given],
+        )
+        detector = _input_detector(settings)
+        assert detector is not None
+        wanted = inputs_for_budget(alarms_per_100k=per_100k, seed=0, pause_rows=pause_rows)
+        assert (detector._threshold, detector._pause_rows) == (wanted._threshold, pause_rows)
 
 
 def test_between_two_budgets_the_strictness_lies_between_theirs() -> None:

@@ -27,8 +27,8 @@ def alarms(detector: InputShift, rows_ND: Rows) -> list[int]:
     return found
 
 
-def detector(seed: int = 0) -> InputShift:
-    return InputShift(threshold=6.0, seed=seed)
+def detector(seed: int = 0, pause_rows: int = 0) -> InputShift:
+    return InputShift(threshold=6.0, seed=seed, pause_rows=pause_rows)
 
 
 def same(first: State, second: State) -> bool:
@@ -59,6 +59,28 @@ def test_a_change_of_labels_alone_cannot_be_seen() -> None:
     # The vectors are the same whatever the labels are: this is why an error detector runs beside it.
     x_ND = rows(2_000, seed=4)
     assert alarms(detector(), np.concatenate([x_ND, x_ND])) == []
+
+
+@pytest.mark.parametrize("pause_rows", [0, 1, 600])
+def test_after_an_alarm_the_paused_rows_are_not_looked_at_and_all_starts_anew(pause_rows: int) -> None:
+    changed = np.concatenate([rows(1_000, seed=13), rows(300, seed=14) + 1.5])
+    [alarm] = alarms(detector(pause_rows=pause_rows), changed)
+    first, anew = detector(pause_rows=pause_rows), detector(pause_rows=pause_rows)
+    alarms(first, changed[: alarm + 1])
+    alarms(first, rows(pause_rows, seed=15) * 9)
+    # Nothing of the rows before is left but the directions that the seed drew.
+    rest = np.concatenate([rows(1_000, seed=16), rows(500, seed=17) - 1.0])
+    assert alarms(first, rest) == alarms(anew, rest) != []
+    assert same(first.state_dict(), anew.state_dict())
+
+
+def test_reload_goes_on_in_the_middle_of_a_pause() -> None:
+    first, second = detector(pause_rows=500), detector(pause_rows=500)
+    [alarm] = alarms(first, np.concatenate([rows(1_000, seed=18), rows(300, seed=19) + 1.5]))
+    assert first.state_dict()["paused"] == 500 - (1_299 - alarm)
+    second.load_state_dict(first.state_dict())
+    rest = np.concatenate([rows(2_000, seed=20), rows(500, seed=21) + 1.5])
+    assert alarms(first, rest) == alarms(second, rest) != []
 
 
 @pytest.mark.parametrize("cut", [0, 150, 203, 1_237, 2_100])
