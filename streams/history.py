@@ -17,7 +17,8 @@ HISTORY: Final = -1
 class HistoryFirst(Source):
     """Hands over all of `history`, which has one partition, then what `stream` reads from its own first position on.
 
-    The file is read to the end that it has when it is opened. Commits and gaps are the stream's.
+    The file is read to the end that it has when it is opened; `GoneFile` stands for one that is learned and deleted.
+    Commits and gaps are the stream's.
     """
 
     def __init__(self, *, history: Source, stream: Source) -> None:
@@ -40,7 +41,8 @@ class HistoryFirst(Source):
         self._end = self._history.ends()[0]
 
     def identity(self) -> dict[str, object]:
-        return {**self._stream.identity(), "history": self._history.identity()}
+        # With the end, a restart knows whether all of the file was learned, and does without it then.
+        return {**self._stream.identity(), "history": {**self._history.identity(), "end": self._end}}
 
     def positions(self) -> dict[int, int]:
         return {HISTORY: self._history.positions()[0], **self._stream.positions()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 
@@ -18,7 +19,10 @@ from streams.kafka_client import KafkaCluster
 
 def source(settings: Settings) -> str:
     """What is there, and what of it is still to be read. Raises `GapError` where a trainer would stop at one."""
-    chosen = settings.source
+    chosen, history = settings.source, settings.training.warm_start
+    if history and not Path(history).exists():
+        # Whether it is still to be learned, the trainer knows: see `unsound` for a folder in which nothing was learned yet.
+        settings = settings.model_copy(update={"training": settings.training.model_copy(update={"warm_start": ""})})
     # Opened at its beginning, which is the only way to learn where that is.
     opened = sources.source(settings.model_copy(update={"source": chosen.model_copy(update={"start": "earliest"})}))
     try:

@@ -12,6 +12,7 @@ from streams.decoding.base import Decoder
 from streams.decoding.fields import Fields
 from streams.decoding.json import JsonDecoder
 from streams.files import FileSource
+from streams.gone import GoneFile
 from streams.history import HistoryFirst
 from streams.kafka import KafkaSource
 from streams.kafka_client import KafkaSecurity
@@ -24,7 +25,9 @@ def source(settings: Settings) -> Source:
     warm_start = settings.training.warm_start
     if not warm_start:
         return _stream(settings)
-    return HistoryFirst(history=table(settings, Path(warm_start)), stream=_stream(settings))
+    file = Path(warm_start)
+    history = table(settings, file) if file.exists() else GoneFile(topic=file.name)
+    return HistoryFirst(history=history, stream=_stream(settings))
 
 
 def _stream(settings: Settings) -> Source:

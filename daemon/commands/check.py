@@ -75,6 +75,8 @@ def _history(settings: Settings) -> None:
     if not history:
         return
     if not Path(history).exists():
+        if (settings.storage.folder / "ledger").exists():
+            return  # it may be learned already: the trainer knows, and asks for it where it is not
         raise ConfigError(f"{history}: no such file; check training.warm_start")
     if Path(history).is_dir():
         raise ConfigError(f"{history}: is a folder; name a file in training.warm_start")

@@ -65,7 +65,9 @@ class TrainingSettings(Section):
 
     name: UrlName = setting("learnd", "Name of the model in answers and in the Open Inference Protocol.")
     seed: NonNegativeInt = fixed(0, "Seed of every random draw.")
-    warm_start: Path | Literal[""] = fixed("", "Recorded file to learn before the stream (JSON lines or CSV).")
+    warm_start: Path | Literal[""] = fixed(
+        "", "Recorded file to learn before the stream (JSON lines or CSV); it may go once a checkpoint has all of it."
+    )
     device: Device = setting("auto", 'Device of the model: "auto", "cpu", "cuda" or "cuda:1".')
     threads: PositiveInt = setting(os.cpu_count() or 1, "CPU threads for arithmetic; another number may round otherwise.")
     batch_rows: PositiveInt = setting(64, "Records of a full micro-batch.")

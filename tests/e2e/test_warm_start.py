@@ -3,12 +3,54 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+
+import pytest
 
 from daemon.plan import Plan
 from daemon.storage.ledger import Ledger
 from streams.history import HISTORY
 from tests.crash.runs import files, killed_at_random, train
+from tests.e2e.learnd import learnd
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> list[str]:
+    """Settings that learn history.jsonl, 300 rows, before stream.jsonl, which has none yet."""
+    (tmp_path / "history.jsonl").write_text(rows(0, 300), encoding="utf-8")
+    (tmp_path / "stream.jsonl").write_text("", encoding="utf-8")
+    history = f"training.warm_start='{tmp_path / 'history.jsonl'}'"
+    return [*files(tmp_path / "stream.jsonl"), "model.inputs=features", history]
+
+
+def test_a_file_that_was_learned_to_its_end_is_needed_no_more(tmp_path: Path, recorded: list[str]) -> None:
+    folder, beside = tmp_path / "data", tmp_path / "beside"
+    learned = train(folder, recorded)
+    shutil.copytree(folder, beside)
+    stream = tmp_path / "stream.jsonl"
+    stream.write_text(rows(300, 500), encoding="utf-8")
+    expected = train(beside, recorded)
+    (tmp_path / "history.jsonl").unlink()
+    assert train(folder, recorded) == expected != learned
+    checked = learnd("check", "--live", settings=[f"storage.folder='{folder}'", "telemetry.port=0", *recorded])
+    assert checked.returncode == 0, checked.stdout
+    # Nor by a redo of the ledger behind the checkpoint that has all of it.
+    shutil.rmtree(sorted(path for path in (folder / "checkpoints").iterdir() if path.is_dir())[-1])
+    assert train(folder, recorded) == expected
+
+
+def test_a_file_that_is_not_learned_to_its_end_is_asked_for(tmp_path: Path, recorded: list[str]) -> None:
+    train(tmp_path / "data", recorded)
+    shutil.rmtree(tmp_path / "data" / "checkpoints")
+    (tmp_path / "history.jsonl").unlink()
+    settings = [f"storage.folder='{tmp_path / 'data'}'", "telemetry.port=0", *recorded]
+    done = learnd("train", "--until-end", settings=settings)
+    assert done.returncode == 2
+    assert "history.jsonl: is gone, and from row 0 on (counted from 0) it is still to be learned" in done.stderr
+    fresh = learnd("train", "--until-end", settings=[*settings, f"storage.folder='{tmp_path / 'fresh'}'"])
+    assert fresh.returncode == 2
+    assert "history.jsonl: no such file; check training.warm_start" in fresh.stderr
 
 
 def rows(start: int, end: int) -> str:
