@@ -36,8 +36,9 @@ MAX_ALARMS_KEPT: Final = 10_000
 class Evaluation:
     """Prequential scores of the model and of its baselines, and drift alarms on the model's error.
 
-    Where labels are late, the baselines learn each row `label_delay` rows after they predicted it, as the model does. The first
-    `label_delay` rows, which nobody could answer since no label had arrived, are not scored: their loss is 0.
+    Where labels are late, the baselines learn each row `label_delay` rows after they predicted it, as the model does, and the
+    detectors see its error then: an alarm's row is the one with which that label arrived. The first `label_delay` rows, which
+    nobody could answer since no label had arrived, are not scored: their loss is 0.
 
     Rows of weight 0 are scored like all others, but the baselines, like the model, do not learn them. An output that is not
     a number is an error, never an exception.
@@ -92,6 +93,7 @@ class Evaluation:
         self._label_delay = label_delay
         self._num_unscored = 0
         self._on_their_way: deque[tuple[float, bool]] = deque()  # targets, and whether they are to be learned
+        self._errors_on_their_way: deque[float] = deque()  # of the rows scored whose labels have not arrived
         self.loss_B, self.baseline_loss_B = np.empty(0), {name: np.empty(0) for name in self._rivals.baseline_names}
 
     def _new_metrics(self, has_probabilities: bool = True) -> Metrics:
@@ -144,12 +146,16 @@ class Evaluation:
         return alarms
 
     def _detect(self, errors: Sequence[float], inputs_BD: NDArray[np.float32] | None, *, start: int) -> Iterator[Alarm]:
-        """Show rows from `start` on to every detector, one row after the other: their errors, and their inputs."""
+        """Show every detector what is known with each row from `start` on, in order: the error of the row whose label arrives
+        with it, and its own inputs."""
         for row, error in enumerate(errors):
-            for name, detector in self._detectors.items():
-                detector.update(error)
-                if detector.drift_detected:
-                    yield Alarm(example=start + row, detector=name, direction="worse" if detector.worse else "better")
+            self._errors_on_their_way.append(error)
+            if len(self._errors_on_their_way) > self._label_delay:
+                arrived = self._errors_on_their_way.popleft()
+                for name, detector in self._detectors.items():
+                    detector.update(arrived)
+                    if detector.drift_detected:
+                        yield Alarm(example=start + row, detector=name, direction="worse" if detector.worse else "better")
             if self._inputs is not None and inputs_BD is not None:
                 self._inputs.update(inputs_BD[row])
                 if self._inputs.drift_detected:
@@ -203,7 +209,11 @@ class Evaluation:
         if self._scores is not None:
             metrics["scores"] = self._scores.state_dict()
         if self._label_delay:
-            metrics["late"] = {"unscored": self._num_unscored, "targets": [list(row) for row in self._on_their_way]}
+            metrics["late"] = {
+                "unscored": self._num_unscored,
+                "targets": [list(row) for row in self._on_their_way],
+                "errors": list(self._errors_on_their_way),
+            }
         return {
             "metrics": metrics,
             "baselines": self._rivals.state_dict(),
@@ -228,6 +238,7 @@ class Evaluation:
             late = take(metrics, "late", owner="metrics")
             self._num_unscored = int(late["unscored"])
             self._on_their_way = deque((float(target), bool(learned)) for target, learned in late["targets"])
+            self._errors_on_their_way = deque(map(float, late["errors"]))
         self._rivals.load_state_dict(baselines)
         for name, detector in self._detectors.items():
             detector.load_state_dict(each[name])

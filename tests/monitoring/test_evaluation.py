@@ -200,6 +200,22 @@ def test_late_labels_reach_the_baselines_late_and_unanswerable_rows_are_not_scor
     assert figures["baselines"]["last_label"]["errors"] == 2
 
 
+@pytest.mark.parametrize("cut", [1, 7, 2_000])
+def test_detectors_see_an_error_when_its_label_arrives(cut: int) -> None:
+    scored, delay = classified(2_000, flip_from=1_000), 200
+    prompt, late, found = make(), make(label_delay=delay), list[Alarm]()
+    # The first `delay` rows are not scored, and the labels of the others arrive `delay` rows after them.
+    expected = [replace(alarm, example=alarm.example + 2 * delay) for alarm in prompt.observe(scored.cut(delay, 2_000 - delay))]
+    assert any(alarm.worse and 1_200 <= alarm.example < 1_300 for alarm in expected)
+    for start in range(0, 2_000, cut):
+        if start % 35 == 0:
+            resumed = make(label_delay=delay)
+            resumed.load_state_dict(late.state_dict())
+            late = resumed
+        found += late.observe(scored.cut(start, start + cut))
+    assert found == expected
+
+
 def test_unknown_task_is_refused() -> None:
     with pytest.raises(ConfigError, match="task is 'ranking'"):
         make("ranking")
