@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
+from daemon.learning.features.references import ROUNDING
 from daemon.learning.reactions import Haste
 from daemon.state import State
 
@@ -19,13 +20,17 @@ LOSS_LIMIT = 100.0
 SCALE_ROWS = 200.0
 # Numbers far outside of the targets so far are drawn in: to half their range beyond it, and so many usual losses.
 MARGIN = 0.5
+# How far targets may widen their range doubles with each row in a row that is beyond it, this often at most: 2^1000 times the
+# least number is more than any target.
+MOST_DOUBLINGS = 1000.0
 
 
 class RegressionMixer:
     """Learns weights for E experts by absolute loss, in units of the loss that is usual.
 
     M *mixers*, one a rate, each answer Σ w_e p_e and step down their loss by exponentiated gradient; *fixed share* weighs the
-    mixers and the experts themselves by exp(-`share_rate` · loss), with a part `share` of the weight spread evenly.
+    mixers and the experts themselves by exp(-`share_rate` · loss), with a part `share` of the weight spread evenly. Nothing is
+    learned before two targets differed.
 
     >>> mixer = RegressionMixer(num_experts=2, rates=(0.1,), share_rate=0.5, share=0.0)
     >>> mixer.learn(1.0, 1.0)      # the first target only tells the range
@@ -49,8 +54,9 @@ class RegressionMixer:
         self._haste = Haste(share=share)
         self._weight_ME = np.full((len(rates), num_experts), 1.0 / num_experts)
         self._share_F = np.full(num_forecasters, 1.0 / num_forecasters)
-        # The usual loss, rows learned, the least and the largest target.
-        self._scalar_S = np.array([0.0, 0.0, 0.0, 0.0])
+        # The usual loss; the rows learned, where all that came before two targets differed are one; the least and the largest
+        # target; how many of the last rows, one after the other, lay beyond what a row may widen their range by.
+        self._scalar_S = np.array([0.0, 0.0, 0.0, 0.0, 0.0])
         self._p_F = np.zeros(num_forecasters)
         self._mixed = 0.0
 
@@ -65,7 +71,7 @@ class RegressionMixer:
         """The mixed number. Kept for the `learn` that follows; changes nothing that is learned."""
         num_mixers = len(self._rate_M)
         if self._scalar_S[1] > 0.0:
-            low, high = self._scalar_S[2:]
+            low, high = self._scalar_S[2:4]
             margin = MARGIN * (high - low) + LOSS_LIMIT * self._scalar_S[0]
             # An expert that says NaN is as far off as one may be.
             p_E = np.clip(np.where(np.isnan(p_E), np.inf, p_E), low - margin, high + margin)
@@ -120,13 +126,18 @@ def _learn(
     scalar_S: Floats,
 ) -> None:
     num_mixers, num_experts = weight_ME.shape
-    scalar_S[1] += 1.0
-    if scalar_S[1] == 1.0:  # nothing was known, so there is nothing to learn from having been off
-        scalar_S[2] = scalar_S[3] = target
+    if scalar_S[1] == 0.0:  # nothing was known, so there is nothing to learn from having been off
+        scalar_S[1], scalar_S[2], scalar_S[3] = 1.0, target, target
         return
-    reach = scalar_S[3] - scalar_S[2] + LOSS_LIMIT * scalar_S[0]  # a single wild target widens the range no further
+    if scalar_S[1] == 1.0 and abs(target - scalar_S[2]) <= ROUNDING * abs(scalar_S[2]):
+        return  # one target so far tells neither a range nor a usual loss
+    scalar_S[1] += 1.0
     if scalar_S[1] > 2.0:
-        target = min(scalar_S[3] + reach, max(scalar_S[2] - reach, target))
+        # A single wild target widens the range no further; of a new level a few rows are enough, however tiny the range was.
+        reach = (scalar_S[3] - scalar_S[2] + LOSS_LIMIT * scalar_S[0]) * 2.0 ** scalar_S[4]
+        drawn_in = min(scalar_S[3] + reach, max(scalar_S[2] - reach, target))
+        scalar_S[4] = min(MOST_DOUBLINGS, scalar_S[4] + 1.0) if drawn_in != target else 0.0
+        target = drawn_in
     scalar_S[2], scalar_S[3] = min(scalar_S[2], target), max(scalar_S[3], target)
     loss = abs(target - mixed)
     scalar_S[0] += (loss - scalar_S[0]) / min(scalar_S[1] - 1.0, SCALE_ROWS)

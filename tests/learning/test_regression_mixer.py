@@ -1,0 +1,87 @@
+"""The mixer of a regression: targets that begin all equal, new levels, and a wild target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from daemon.learning.batch import Batch
+from daemon.learning.features.references import WILD_ROWS, Reference
+from daemon.learning.regression_mixer import RegressionMixer
+from tests.learning.test_regressors import make_model
+
+LOW, HIGH = 2, 3  # places among the scalars of its state
+
+
+def feed(mixer: RegressionMixer, rows: Iterable[tuple[list[float], float]]) -> None:
+    for p_E, target in rows:
+        mixer.mix(np.array(p_E))
+        mixer.learn(target, 1.0)
+
+
+def reach(mixer: RegressionMixer) -> tuple[float, float]:
+    scalars = mixer.state_dict()["scalars"]
+    return float(scalars[LOW]), float(scalars[HIGH])
+
+
+@pytest.mark.parametrize(
+    "start", [[0.0] * 2, [0.0] * 20, [0.0] * 50, [0.1] * 2, [0.1] * 50], ids=lambda start: f"{start[:1]}x{len(start)}"
+)
+def test_targets_that_begin_all_equal_do_not_hold_the_answers(start: list[float]) -> None:
+    rng = np.random.default_rng(2)
+    x_B, num_rows = rng.normal(size=400), 400
+    target_B = np.concatenate([start, 3.0 * x_B + 0.1 * rng.normal(size=num_rows)])[:num_rows]
+    model = make_model()
+    rows = [{"x": 0.0}] * len(start) + [{"x": float(x)} for x in x_B]
+    output_B = model.learn(Batch([""] * num_rows, rows[:num_rows]), target_B, np.ones(num_rows))
+    assert model.best_expert is not None
+    error, best = abs(output_B - target_B)[-200:].mean(), abs(model.best_expert - target_B)[-200:].mean()
+    assert error < 1.1 * best
+    assert best < 0.3  # of targets that vary by 3
+
+
+def test_the_first_row_that_differs_tells_range_and_usual_loss() -> None:
+    """However many equal targets came before it, and though the mean of three times .1 is not .1 to the bit."""
+    mixer = RegressionMixer(num_experts=1)
+    feed(mixer, [([np.mean([0.1] * n)], 0.1) for n in range(1, 50)])
+    feed(mixer, [([0.1], 5.0)])
+    assert reach(mixer) == (0.1, 5.0)
+    assert mixer.state_dict()["scalars"][0] == pytest.approx(4.9)
+
+
+def test_a_level_far_beyond_a_tiny_range_is_reached_within_a_few_rows() -> None:
+    """Each row in a row that lies beyond the reach doubles it."""
+    mixer = RegressionMixer(num_experts=1)
+    feed(mixer, [([0.0], 0.0), ([0.0], 1e-15)])
+    feed(mixer, [([0.0], 1.0)] * 12)
+    assert reach(mixer) == (0.0, 1.0)
+
+
+def test_a_single_wild_target_widens_the_range_by_the_reach_alone() -> None:
+    mixer = RegressionMixer(num_experts=1)
+    feed(mixer, [([0.0], target) for target in (0.0, 1.0, 0.0, 1.0)])
+    feed(mixer, [([0.0], 1e12), ([0.0], 0.5), ([0.0], 1e12), ([0.0], 0.5)])
+    assert 1.0 < reach(mixer)[1] < 1e6
+
+
+def test_a_reference_counts_no_targets_before_they_differ() -> None:
+    reference = Reference()
+    for _ in range(50):
+        reference.value = 0.1
+        reference.learn(0.1 + 1e-17)
+    reference.learn(2.1)
+    assert reference.scale == 2.0
+
+
+def test_a_reference_finds_the_scale_of_a_new_level_within_a_few_rows() -> None:
+    reference = Reference()
+    for _ in range(100):
+        reference.learn(1e-9)
+    for row in range(60):
+        before = reference.scale
+        reference.learn(1.0)
+        if row < WILD_ROWS:  # what is wild moves the scale by 2 % a row
+            assert reference.scale <= 1.021 * before
+    assert reference.scale > 0.05
