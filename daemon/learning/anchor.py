@@ -55,7 +55,7 @@ class Anchor:
         self._mixer: Mixer | None = None
         self._num_classes = 0
         self._weight = SHARE
-        self._said: tuple[Floats, Floats] | None = None  # of the row mixed last: what the pool and what the anchor gave
+        self._said: tuple[Floats, Floats] | None = None  # of the row mixed last, where both spoke: pool and anchor
 
     @property
     def holds(self) -> bool:
@@ -95,10 +95,14 @@ class Anchor:
         said_1K[0, : self._num_classes] = p_K[:-1]
         return said_1K
 
-    def join(self, mixed_K: Floats, said_K: Floats) -> Floats:
-        """(K,) the answer of both, from what the pool gives and what the anchor gave. Kept for the `learn` that follows."""
-        self._said = mixed_K, said_K
-        joined_K: Floats = (1.0 - self._weight) * mixed_K + self._weight * said_K
+    def join(self, mixed_K: Floats, said_AK: Floats) -> Floats:
+        """(K,) the answer of both, from what the pool gives and what the anchor gave, (1, K), or (0, K) where it was not asked.
+        Kept for the `learn` that follows: that of this very row, or none."""
+        if not self.holds or not len(said_AK):
+            self._said = None
+            return mixed_K
+        self._said = mixed_K, said_AK[0]
+        joined_K: Floats = (1.0 - self._weight) * mixed_K + self._weight * said_AK[0]
         return joined_K
 
     def learn(self, target: int, weight: float, mixer: Mixer) -> None:

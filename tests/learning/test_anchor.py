@@ -157,3 +157,21 @@ def test_it_may_come_and_go_while_labels_are_on_their_way() -> None:
     assert pool.weights()["anchor"]["holds"]
     learn(model, *rows(HOLD_ROWS, seed=3), cut=250)
     assert not pool.weights()["anchor"]["holds"]
+
+
+def test_what_it_said_of_another_row_teaches_it_nothing() -> None:
+    pool = text_mixture(with_encoder=False)
+    learn(pool, *rows(64, seed=1))
+    pool.react()
+    learn(pool, *rows(1, seed=2))
+    batch, target_B = rows(4, seed=3)
+    pool.begin(batch)
+    early = pool.say(0)  # the label of this row comes when three others were learned
+    for row in (1, 2, 3):
+        pool.take(row, pool.say(row), float(target_B[row]), 1.0)
+    now = pool.say(1)
+    assert len(now) == len(early) + 1  # it speaks on every fourth row
+    weight = pool.weights()["anchor"]["weight"]
+    pool.answers(now)
+    pool.take(0, early, float(target_B[0]), 1.0)
+    assert pool.weights()["anchor"]["weight"] == weight

@@ -111,9 +111,7 @@ class Mixture(Pool):
         """(K,) the mixed distribution, kept by the mixer and the anchor for the learning that follows."""
         num_experts = len(self._experts)
         mixed_K = self._mixer.mix(said[:num_experts])
-        if self._anchor is not None and self._anchor.holds and len(said) > num_experts:
-            return self._anchor.join(mixed_K, said[num_experts])
-        return mixed_K
+        return mixed_K if self._anchor is None else self._anchor.join(mixed_K, said[num_experts:])
 
     def answers(self, said: Floats) -> tuple[Floats, ...]:
         if said.shape[1] == 1:
