@@ -160,7 +160,7 @@ class Pipeline:
                 decoded.append((record, example))
             except DecodeError as error:
                 self._refuse(record, error)
-        admitted = self.learner.task.admits([example.target for _, example in decoded])
+        admitted = self.learner.admits([example for _, example in decoded])
         for (record, example), ok in zip(decoded, admitted, strict=True):
             if ok:
                 self.dead_letters.passed()

@@ -47,10 +47,14 @@ class Learner:
             return []
         return [examples[piece] for piece in self.model.pieces(self._weights(examples))]
 
+    def admits(self, examples: Sequence[Example]) -> list[bool]:
+        """Whether each example's target may be learned, given that those before it are."""
+        return self.task.admits([example.target for example in examples], self._weights(examples))
+
     def learn(self, examples: Sequence[Example]) -> Scored:
         """Predict each example, then learn it.
 
-        Raises `ValueError`, before anything is learned, where `task.admits` refuses a target, and for a weight or a feature
+        Raises `ValueError`, before anything is learned, where `admits` refuses a target, and for a weight or a feature
         that is NaN or infinite.
         """
         weight_B = self._weights(examples)

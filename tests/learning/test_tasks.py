@@ -17,13 +17,13 @@ def test_labels_are_numbered_in_order_of_first_appearance() -> None:
 
 def test_admits_counts_the_new_labels_before_it_and_changes_nothing() -> None:
     task = Classification(max_labels=2)
-    assert task.admits(["a", "b", "c", "a"]) == [True, True, False, True]
+    assert task.admits(["a", "b", "c", "a"], np.ones(4)) == [True, True, False, True]
     assert task.labels == ()
 
 
 def test_a_fixed_set_refuses_others_and_still_numbers_by_appearance() -> None:
     task = Classification(max_labels=10, labels=["ham", "spam"])
-    assert task.admits(["spam", "eggs", "ham"]) == [True, False, True]
+    assert task.admits(["spam", "eggs", "ham"], np.ones(3)) == [True, False, True]
     assert task.encode(["spam", "ham"], np.ones(2)).tolist() == [0, 1]
     with pytest.raises(ValueError, match=r"label 'eggs' is not in the fixed set of 2 labels"):
         task.encode(["eggs"], np.ones(1))
@@ -37,7 +37,7 @@ def test_one_label_too_many_is_refused_with_the_remedy() -> None:
 
 def test_a_number_is_no_label() -> None:
     task = Classification(max_labels=1)
-    assert task.admits([1.0]) == [False]
+    assert task.admits([1.0], np.ones(1)) == [False]
     with pytest.raises(ValueError, match=r"label 1.0 is not a string"):
         task.encode([1.0], np.ones(1))
 
@@ -49,6 +49,18 @@ def test_a_row_of_weight_zero_teaches_no_label() -> None:
     assert np.isnan(target_B[1])
     assert target_B.tolist()[2:] == [0, 1]
     assert task.labels == ("a", "b")
+
+
+def test_a_row_of_weight_zero_takes_no_place_of_the_labels() -> None:
+    labels, weight_B = ["a", "b", "c", "c"], np.array([1.0, 0.0, 1.0, 0.0])
+    whole, cut = Classification(max_labels=2), Classification(max_labels=2)
+    assert whole.admits(labels, weight_B) == [True] * 4
+    assert whole.admits([*labels, "b"], np.append(weight_B, 0.0)) == [True] * 4 + [False]
+    for row, label in enumerate(labels):
+        assert cut.admits([label], weight_B[row : row + 1]) == [True]
+        cut.encode([label], weight_B[row : row + 1])
+    whole.encode(labels, weight_B)
+    assert whole.labels == cut.labels == ("a", "c")
 
 
 def test_class_weights_multiply_those_of_the_examples() -> None:
@@ -88,7 +100,7 @@ def test_answers_before_the_first_label_and_with_fewer_classes_than_labels() -> 
 
 def test_regression_takes_finite_numbers_alone() -> None:
     task = Regression()
-    assert task.admits([1, float("inf"), "1"]) == [True, False, False]
+    assert task.admits([1, float("inf"), "1"], np.ones(3)) == [True, False, False]
     with pytest.raises(ValueError, match="target nan is not a finite number"):
         task.encode([1.0, float("nan")], np.ones(2))
     task.load_state_dict(task.state_dict())

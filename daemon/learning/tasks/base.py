@@ -23,8 +23,8 @@ class Task(ABC):
     """Labels by class index; empty for regression."""
 
     @abstractmethod
-    def admits(self, targets: Sequence[Target]) -> list[bool]:
-        """Whether each target may be learned, given that those before it are. Changes nothing."""
+    def admits(self, targets: Sequence[Target], weight_B: NDArray[np.float64]) -> list[bool]:
+        """Whether each target may be learned, given that those before it are, with their weights. Changes nothing."""
 
     def weigh(self, targets: Sequence[Target], weight_B: NDArray[np.float64]) -> NDArray[np.float64]:
         """(B,) the weights that rows are learned with, from those of their examples."""

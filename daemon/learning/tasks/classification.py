@@ -26,7 +26,7 @@ class Classification(Task):
     ([0.0, 1.0, 0.0], ('ham', 'spam'))
     >>> task.look_up(["spam", "eggs"]).tolist()
     [1.0, nan]
-    >>> task.admits(["spam", "eggs"])
+    >>> task.admits(["spam", "eggs"], np.ones(2))
     [True, False]
     >>> Classification(max_labels=2, class_weights={"spam": 3.0}).weigh(["ham", "spam"], np.array([1.0, 0.5])).tolist()
     [1.0, 1.5]
@@ -53,12 +53,12 @@ class Classification(Task):
     def labels(self) -> tuple[str, ...]:  # type: ignore[override] # a contract's attribute may be read through a property
         return tuple(self._index)
 
-    def admits(self, targets: Sequence[Target]) -> list[bool]:
+    def admits(self, targets: Sequence[Target], weight_B: NDArray[np.float64]) -> list[bool]:
         known = set(self._index)
         admitted = []
-        for target in targets:
+        for target, weight in zip(targets, weight_B.tolist(), strict=True):
             ok = target in known or self._may_join(target, num_known=len(known))
-            if ok:
+            if ok and weight > 0.0:  # one that is not learned takes no place
                 known.add(str(target))
             admitted.append(ok)
         return admitted

@@ -16,7 +16,7 @@ class Regression(Task):
     """Targets are finite numbers and are learned as they are.
 
     >>> task = Regression()
-    >>> task.admits([1.5, float("nan"), "high"])
+    >>> task.admits([1.5, float("nan"), "high"], np.ones(3))
     [True, False, False]
     >>> task.encode([1.5, 2], np.ones(2)).tolist()
     [1.5, 2.0]
@@ -27,11 +27,11 @@ class Regression(Task):
     name = "regression"
     labels = ()
 
-    def admits(self, targets: Sequence[Target]) -> list[bool]:
+    def admits(self, targets: Sequence[Target], weight_B: NDArray[np.float64]) -> list[bool]:
         return [not isinstance(target, str) and math.isfinite(target) for target in targets]
 
     def encode(self, targets: Sequence[Target], weight_B: NDArray[np.float64]) -> NDArray[np.float64]:
-        for target, admitted in zip(targets, self.admits(targets), strict=True):
+        for target, admitted in zip(targets, self.admits(targets, weight_B), strict=True):
             if not admitted:
                 raise ValueError(f"target {target!r} is not a finite number; send such rows to the dead letters")
         return np.array(targets, np.float64)
