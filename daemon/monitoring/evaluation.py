@@ -18,6 +18,7 @@ from daemon.monitoring.metrics.auc import BinaryScores
 from daemon.monitoring.metrics.base import Figures, Metrics
 from daemon.monitoring.metrics.classification import ClassificationMetrics
 from daemon.monitoring.metrics.regression import RegressionMetrics
+from daemon.monitoring.paired import capped
 from daemon.monitoring.rivals import Rivals
 from daemon.monitoring.saved import same_names, take
 from daemon.monitoring.scored import ScoredRows, answers, values
@@ -77,7 +78,8 @@ class Evaluation:
         has_experts: bool = False,
         inputs: InputShift | None = None,
     ) -> None:
-        """`detectors` of the error by the name under which they raise alarms, `inputs` that of the inputs; `collect_auc`
+        """`detectors` of the error, which are shown its losses, by the name under which they raise alarms (of a regression,
+        those that take errors of any size: `drift/relative.py`), `inputs` that of the inputs; `collect_auc`
         (binary) takes 9 bytes a row; `label_delay` in rows; `has_experts` says that rows come with `best_expert`."""
         if task not in ("classification", "regression"):
             raise ConfigError(f"task is {task!r}; it must be 'classification' or 'regression'")
@@ -132,16 +134,15 @@ class Evaluation:
         arrivals = [self._on_their_way.popleft() for _ in range(num_rows - first)]
         expert = None if scored.best_expert is None else scored.best_expert[first:]
         start = self.rows
-        self.loss_B[first:], error_B = self._metrics.update_all(target_B[first:], answer_B[first:], p_B[first:])
+        self.loss_B[first:] = self._metrics.update_all(target_B[first:], answer_B[first:], p_B[first:])
         losses_RB[:, first:] = self._rivals.score(target_B[first:], arrivals, expert)
         if slices is not None and any(slices):
             for row in range(first, num_rows):
                 self._slices.update(slices[row], float(target_B[row]), float(answer_B[row]), float(p_B[row]))
         if self._scores is not None:
             self._scores.extend(target_B[first:], scored.output[first:])
-        alarms = list(
-            self._detect(error_B.tolist(), None if scored.inputs_BD is None else scored.inputs_BD[first:], start=start)
-        )
+        inputs_BD = None if scored.inputs_BD is None else scored.inputs_BD[first:]
+        alarms = list(self._detect(capped(self.loss_B[first:]).tolist(), inputs_BD, start=start))
         self._alarms.extend(alarms)
         return alarms
 

@@ -59,7 +59,7 @@ class Rivals:
                 baseline.learn(arrived)
         if collects:
             self._scores[name].extend(target_B, np.array(p_BC))
-        return self._metrics[name].update_all(target_B, np.array(answered, np.float64), np.array(p_target))[0]
+        return self._metrics[name].update_all(target_B, np.array(answered, np.float64), np.array(p_target))
 
     def since_start(self) -> dict[str, Figures]:
         """Each rival's figures over all rows."""

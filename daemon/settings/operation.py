@@ -15,7 +15,8 @@ class MonitoringSettings(Section):
 
     window_rows: PositiveInt = fixed(1_000, "Rows of the recent window of every metric.")
     detectors: tuple[Literal["glr", "adwin", "seed", "stepd", "hddm_w", "page_hinkley"], ...] = fixed(
-        ("glr", "adwin"), "Drift detectors on the error."
+        ("glr", "adwin"),
+        "Drift detectors on the error; on that of a regression as a share of its level over 100 rows, from row 100 on.",
     )
     alarms_per_100k: PositiveFloat = fixed(
         0.2, "False alarms in 100,000 stable rows that all detectors of the error together may raise."

@@ -15,6 +15,7 @@ from daemon.monitoring.drift.adwin import Adwin
 from daemon.monitoring.drift.base import Detector
 from daemon.monitoring.drift.budget import KINDS, for_budget
 from daemon.monitoring.drift.glr import LikelihoodRatio
+from daemon.monitoring.drift.relative import Relative
 from daemon.monitoring.drift.river import KINDS as RIVER_KINDS
 from daemon.monitoring.drift.river import RiverDetector
 from daemon.monitoring.drift.seed import Seed
@@ -27,6 +28,7 @@ CASES: dict[str, Callable[[], Detector]] = {
     "adwin": lambda: Adwin(delta=0.002),
     "seed": lambda: Seed(delta=0.05),
     "stepd": lambda: Stepd(alpha=0.0001),
+    "relative": lambda: Relative(Adwin(delta=0.002)),
     "watch": lambda: Watch(Adwin(delta=0.002), direction="worse", pause_rows=100),
     "page_hinkley": lambda: RiverDetector(kind="page_hinkley", mode="up", threshold=20.0),
     "ddm": lambda: RiverDetector(kind="ddm"),
@@ -161,6 +163,12 @@ def test_binary_detectors_refuse_other_numbers(name: str) -> None:
 def test_detectors_of_shares_refuse_what_is_none(name: str) -> None:
     with pytest.raises(ValueError, match="from 0 to 1"):
         CASES[name]().update(1.5)
+
+
+@pytest.mark.parametrize("name", ["relative"])
+def test_detectors_of_errors_refuse_what_is_below_zero(name: str) -> None:
+    with pytest.raises(ValueError, match="from 0 on"):
+        CASES[name]().update(-0.5)
 
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.relative])

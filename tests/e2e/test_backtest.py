@@ -113,6 +113,24 @@ def test_the_gate_tells_what_it_would_have_done(tmp_path: Path) -> None:
     assert [row for row in published if row > 1_300]
 
 
+def test_signs_that_flip_behind_an_offset_are_an_alarm_that_holds_the_gate(tmp_path: Path) -> None:
+    """The first answer is off by a million, those before the flip by 0.1, those after it by 4."""
+    random = np.random.default_rng(1)
+    x_N2 = random.normal(size=(3_000, 2))
+    sign_N = np.where(np.arange(3_000) < 2_500, 1, -1)
+    target_N = 1e6 + sign_N * (2 * x_N2[:, 0] + x_N2[:, 1]) + 0.1 * random.normal(size=3_000)
+    file = tmp_path / "offset.csv"
+    rows = zip(x_N2.tolist(), target_N.tolist(), strict=True)
+    file.write_text("a,b,label\n" + "".join(f"{a},{b},{y}\n" for (a, b), y in rows), encoding="utf-8")
+    flags = ("--set", "model.kind=linear", "--set", "model.inputs=features", "--gate-every", "50")
+    report, _ = backtest(tmp_path, file, "--task", "regression", *flags)
+    alarms, decisions = report["drift_alarms"], report["gate"]
+    assert isinstance(alarms, list)
+    assert isinstance(decisions, list)
+    assert [alarm for alarm in alarms if 2_500 <= alarm["example"] < 2_550]
+    assert {decision["reason"] for decision in decisions if 2_600 <= decision["row"] < 2_900} == {"alarm"}
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="the measured streams lie beside the project, not in it")
 @pytest.mark.parametrize(("flags", "floor"), [((), 1 - 6647 / 45312), (("--set", "features.label_history=false"), 0.80)])
 def test_elec2_beats_its_floors(tmp_path: Path, flags: tuple[str, ...], floor: float) -> None:

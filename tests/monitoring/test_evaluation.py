@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from daemon.assembly import watching
 from daemon.errors import ConfigError, StateError
 from daemon.monitoring.alarm import Alarm
 from daemon.monitoring.drift.adwin import Adwin
 from daemon.monitoring.drift.inputs import InputShift
+from daemon.monitoring.drift.relative import Relative
 from daemon.monitoring.evaluation import FIGURES, Evaluation
+from daemon.monitoring.gate import Gate
+from daemon.settings import Settings
 from tests.monitoring.metrics.test_classification import canonical
 
 Floats = NDArray[np.float64]
@@ -50,7 +54,25 @@ def values(num_rows: int, *, seed: int = 0) -> Scored:
 
 
 def make(task: str = "classification", **settings: Any) -> Evaluation:
-    return Evaluation(task=task, detectors={"adwin": Adwin()}, window_rows=100, **settings)
+    detector = Adwin() if task == "classification" else Relative(Adwin())
+    return Evaluation(task=task, detectors={"adwin": detector}, window_rows=100, **settings)
+
+
+def by_default(task: str = "regression") -> Evaluation:
+    """With the detectors that the settings give where nothing is set."""
+    settings = Settings.model_validate({"source": {"kind": "files", "paths": ["rows.jsonl"]}, "task": {"kind": task}})
+    return watching.evaluation(settings, collect_auc=False, label_delay=0)
+
+
+def answered(error_N: Floats, *, offset: float = 0.0) -> Scored:
+    """A regression whose answers are off by so much."""
+    targets = np.random.default_rng(9).normal(offset, 1, len(error_N))
+    return Scored(targets, targets + error_N, np.ones(len(error_N)), best_expert=targets)
+
+
+def settling(num_rows: int, *, seed: int) -> Floats:
+    """Errors of a learner that begins far off and is at its best after some hundred rows."""
+    return np.random.default_rng(seed).normal(size=num_rows) * (1 + 100 / (1 + np.arange(num_rows)))
 
 
 def test_report_has_every_field_and_null_where_it_does_not_apply() -> None:
@@ -101,6 +123,65 @@ def test_an_alarm_of_the_inputs_has_no_direction() -> None:
     assert evaluation.report()["drift_alarms"] == [{"example": alarm.example, "detector": "inputs", "direction": "none"}]
     assert evaluation.alarm_directions == {"adwin": ("worse", "better"), "inputs": ("none",)}
     assert make().alarm_directions == {"adwin": ("worse", "better")}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_regression_that_settles_raises_no_alarm(seed: int) -> None:
+    assert by_default().observe(answered(settling(15_000, seed=seed))) == []
+
+
+def test_signs_that_flip_behind_an_offset_are_found() -> None:
+    error_N = settling(4_000, seed=3)
+    error_N[0] = 1e7
+    error_N[2_500:] *= 4
+    alarm, *_ = by_default().observe(answered(error_N, offset=1e7))
+    assert alarm.worse
+    assert 2_500 <= alarm.example < 2_550
+
+
+@pytest.mark.parametrize("answer", [1e9, math.nan, math.inf])
+def test_a_wild_row_blinds_neither_the_detectors_nor_the_recent_figures(answer: float) -> None:
+    error_N = settling(4_000, seed=4)
+    error_N[500] = answer
+    error_N[2_500:] *= 3
+    evaluation = by_default()
+    before, after = answered(error_N).cut(0, 2_500), answered(error_N).cut(2_500, 4_000)
+    before.best_expert, after.best_expert = before.target_B, after.target_B
+    assert evaluation.observe(before) == []
+    assert evaluation.window()["mae"] == pytest.approx(np.abs(error_N[1_500:2_500]).mean())
+    alarm, *_ = evaluation.observe(after)
+    assert alarm.worse
+    assert 2_500 <= alarm.example < 2_550
+
+
+def test_answers_that_are_no_numbers_are_an_alarm_and_blind_nothing() -> None:
+    error_N = settling(6_000, seed=5)
+    error_N[2_000:3_000] = math.nan
+    error_N[4_500:] *= 3
+    rows = [alarm.example for alarm in by_default().observe(answered(error_N)) if alarm.detector == "glr"]
+    assert len(rows) == 2
+    assert 2_000 <= rows[0] < 2_050
+    assert 4_500 <= rows[1] < 4_600
+
+
+def test_the_gate_publishes_what_learns_from_a_stable_stream() -> None:
+    """What is served was learned up to a publish, so that its errors stay as large as they were then."""
+    evaluation, gate, reasons = by_default(), Gate(), []
+    noise_N, served_size = np.random.default_rng(6).normal(size=5_000), 0.0
+    for start in range(0, 5_000, 50):
+        size_N = 1 + 100 / (1 + np.arange(start, start + 50))
+        scored = answered(noise_N[start : start + 50] * size_N)
+        if any(alarm.worse for alarm in evaluation.observe(scored)):
+            gate.alarm()
+        served = np.abs(noise_N[start : start + 50]) * served_size if start else None
+        gate.observe(candidate_loss_B=evaluation.loss_B, served_loss_B=served, baseline_loss_B=evaluation.baseline_loss_B)
+        decision = gate.decide(finite=True)
+        reasons.append(decision.reason)
+        if decision.publish:
+            gate.published(decided_at=gate.rows)
+            served_size = float(size_N[-1])
+    assert "alarm" not in reasons
+    assert reasons[-50:].count("not_worse") > 45
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])

@@ -41,6 +41,14 @@ def checked(x: float) -> float:
     return x
 
 
+def checked_error(x: float) -> float:
+    """`x` as a float from 0 on; raises `ValueError` otherwise."""
+    x = checked(x)
+    if x < 0.0:
+        raise ValueError(f"this drift detector was given {x}; it takes errors, from 0 on")
+    return x
+
+
 def checked_share(x: float) -> float:
     """`x` as a float in [0, 1]; raises `ValueError` otherwise."""
     x = checked(x)

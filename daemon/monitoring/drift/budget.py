@@ -15,6 +15,7 @@ from daemon.monitoring.drift.base import Detector
 from daemon.monitoring.drift.calibration import BUDGETS, STRICTNESS
 from daemon.monitoring.drift.glr import LikelihoodRatio
 from daemon.monitoring.drift.inputs import InputShift
+from daemon.monitoring.drift.relative import Relative
 from daemon.monitoring.drift.river import RiverDetector
 from daemon.monitoring.drift.seed import Seed
 from daemon.monitoring.drift.stepd import Stepd
@@ -31,7 +32,7 @@ class Kind:
     """From a strictness and whether alarms in both directions are wanted."""
 
     relative: bool = False
-    """Whether it takes errors between 0 and 1."""
+    """Whether it takes shares between 0 and 1."""
 
     one_sided: bool = False
     """Whether it looks for a fall only when asked to."""
@@ -74,7 +75,7 @@ def for_budget(
 ) -> Watch:
     """A detector that raises about `alarms_per_100k` false alarms in 100,000 rows of a stable error, or fewer.
 
-    `values` is what it will be shown: "binary", an error or none, or "relative", errors as a share of the largest. The
+    `values` is what it will be shown: "binary", an error or none, or "relative", errors of any size (relative.py). The
     budget was measured on independent rows (calibration.py), at the stable error of several that is the worst for the
     detector. Rows of a real stream hang together: expect more alarms there.
 
@@ -88,7 +89,11 @@ def for_budget(
     if name not in KINDS:
         raise ConfigError(f"detector {name!r} is unknown; there are {', '.join(KINDS)}")
     strictness = _strictness((name, direction, values), alarms_per_100k)
-    return Watch(KINDS[name].make(strictness, direction == "both"), direction=direction, pause_rows=pause_rows)
+    both = direction == "both"
+    detector = KINDS[name].make(strictness, both)
+    if values == "relative":
+        detector = Relative(detector, both=both)
+    return Watch(detector, direction=direction, pause_rows=pause_rows)
 
 
 def inputs_for_budget(*, alarms_per_100k: float, seed: int, pause_rows: int = 0) -> InputShift:

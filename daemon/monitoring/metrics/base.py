@@ -27,16 +27,15 @@ class Metrics(ABC):
     """Rows scored since the start."""
 
     @abstractmethod
-    def update_all(self, target_B: Floats, answer_B: Floats, p_B: Floats) -> tuple[Floats, Floats]:
-        """Score rows in their order: the loss (B,) of each, 0 or 1 (classification) or the absolute error (regression), and
-        the same brought to [0, 1], for drift detectors.
+    def update_all(self, target_B: Floats, answer_B: Floats, p_B: Floats) -> Floats:
+        """Score rows in their order: the loss (B,) of each, 0 or 1 (classification) or the absolute error (regression).
 
         `p_B` is what the predictor gave to the targets; read only where it has probabilities.
         """
 
     def update(self, target: float, answer: float, probability: float) -> float:
         """Score one row and return its loss."""
-        return float(self.update_all(np.array([target]), np.array([answer]), np.array([probability]))[0][0])
+        return float(self.update_all(np.array([target]), np.array([answer]), np.array([probability]))[0])
 
     @abstractmethod
     def since_start(self) -> Figures:

@@ -39,13 +39,13 @@ class ClassificationMetrics(Metrics):
     def num_examples(self) -> int:  # type: ignore[override]  # read-only here, kept by the tally
         return self._tally.num_examples + self._num_new
 
-    def update_all(self, target_B: Floats, answer_B: Floats, p_B: Floats) -> tuple[Floats, Floats]:
+    def update_all(self, target_B: Floats, answer_B: Floats, p_B: Floats) -> Floats:
         self._new.append(np.array([target_B, answer_B, p_B]))
         self._num_new += len(target_B)
         if self._num_new >= COUNTED_ROWS:
             self._count()
-        loss_B = (target_B != answer_B).astype(np.float64)
-        return loss_B, loss_B
+        loss_B: Floats = (target_B != answer_B).astype(np.float64)
+        return loss_B
 
     def _count(self) -> None:
         """Bring the figures up to the last row."""

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Final
 
 import numpy as np
 
 from daemon.monitoring.metrics.base import Figures, Floats, Metrics
 from daemon.monitoring.saved import take, take_list
 from daemon.state import State
-
-# Errors are clipped here before a detector sees them: one wild row must not pass for a drift.
-FULL_SCALE: Final = 3.0
 
 
 class RegressionMetrics(Metrics):
@@ -38,12 +34,9 @@ class RegressionMetrics(Metrics):
         self._sum_squared = 0.0
         self._window: deque[float] = deque(maxlen=window_rows)
 
-    def update_all(self, target_B: Floats, answer_B: Floats, p_B: Floats) -> tuple[Floats, Floats]:
-        losses, relative = list[float](), list[float]()
-        for target, answer in zip(target_B.tolist(), answer_B.tolist(), strict=True):
-            losses.append(self._add(abs(target - answer)))
-            relative.append(self._relative(losses[-1]))
-        return np.array(losses), np.array(relative)
+    def update_all(self, target_B: Floats, answer_B: Floats, p_B: Floats) -> Floats:
+        rows = zip(target_B.tolist(), answer_B.tolist(), strict=True)
+        return np.array([self._add(abs(target - answer)) for target, answer in rows])
 
     def _add(self, error: float) -> float:
         """Count an absolute error, and return the loss that it is."""
@@ -56,14 +49,6 @@ class RegressionMetrics(Metrics):
         self._sum_squared += squared
         self._window.append(error)
         return error
-
-    def _relative(self, loss: float) -> float:
-        """1 is three times the mean absolute error so far, or more."""
-        n = self.num_examples - self._num_nonfinite
-        full_scale = FULL_SCALE * self._sum_absolute / n if n else 0.0
-        if loss >= full_scale:
-            return 1.0 if loss else 0.0
-        return loss / full_scale
 
     def since_start(self) -> Figures:
         """examples, nonfinite, mae, rmse."""

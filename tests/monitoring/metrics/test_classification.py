@@ -137,7 +137,7 @@ def test_no_cut_of_the_rows_changes_a_figure() -> None:
     one_by_one = ClassificationMetrics(window_rows=64, probabilistic=True)
     in_pieces = ClassificationMetrics(window_rows=64, probabilistic=True)
     losses = [one_by_one.update(*row) for row in rows]
-    assert in_pieces.update_all(*columns(*rows[:1_000]))[0].tolist() == losses[:1_000]
+    assert in_pieces.update_all(*columns(*rows[:1_000])).tolist() == losses[:1_000]
     assert in_pieces.since_start()["examples"] == 1_000
     in_pieces.update_all(*columns(*rows[1_000:]))
     assert one_by_one.since_start() == in_pieces.since_start()
