@@ -15,6 +15,7 @@ from daemon.assembly.reactions import reactions
 from daemon.errors import ConfigError, ModelError
 from daemon.learning.encoders import PACKAGE, FrozenEncoder, encoder_files, find_encoder, load_encoder
 from daemon.learning.experts.base import Expert, Extractor
+from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.features.text import TextFeatures
@@ -148,7 +149,8 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
 
     def make_experts() -> list[Expert]:
         experts = text_experts(text, label_history=label_history) if text else []
-        experts += table_experts(table, seed=seed) if table else []
+        words = next((expert for expert in experts if isinstance(expert, WordBayes)), None)
+        experts += table_experts(table, seed=seed, words=words) if table else []
         if finetuned:
             experts.append(finetuned())
         return experts

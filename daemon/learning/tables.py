@@ -12,7 +12,9 @@ from daemon.learning.experts.markov import MarkovLabel
 from daemon.learning.experts.mlp import MLP
 from daemon.learning.experts.prior import DecayedPrior
 from daemon.learning.experts.rank_knn import RankNeighbors
+from daemon.learning.experts.table_bayes import TableBayes
 from daemon.learning.experts.tiles import Tiles
+from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.inputs import Dense
 from daemon.learning.features.table import TableFeatures
 
@@ -21,11 +23,12 @@ MAX_TOTAL = 1.4
 SHARE_RATE = 0.25
 
 
-def table_experts(features: TableFeatures, *, seed: int) -> list[Expert]:
+def table_experts(features: TableFeatures, *, seed: int, words: WordBayes | None = None) -> list[Expert]:
     """Experts on the columns of the current row, and, where `features` has them, on the rows and labels before it.
 
     Of each kind there are some for what holds long and some that forget within hundreds of rows. `tiles_careful` and
-    `prior_all` answer near to how often a label comes, which no other does where one is rare.
+    `prior_all` answer near to how often a label comes, which no other does where one is rare. `words` is the expert on the
+    words of a text beside the table, to which naive Bayes adds the columns.
     """
     row, tiles = features.current, features.tiles
     experts: list[Expert] = [
@@ -40,6 +43,7 @@ def table_experts(features: TableFeatures, *, seed: int) -> list[Expert]:
         Forest(name="forest", table=features, seed=seed + 2),
         RankNeighbors(name="neighbors_1", inputs=row, num_neighbors=1),
         RankNeighbors(name="neighbors_16", inputs=row, num_neighbors=16),
+        TableBayes(name="table_bayes", table=features, words=words),
         DecayedPrior(name="prior_all", half_life=math.inf, pseudo_count=0.5),
         DecayedPrior(name="prior_slow", half_life=200.0, pseudo_count=0.5),
     ]

@@ -9,6 +9,7 @@ from daemon.learning.experts.markov import MarkovLabel
 from daemon.learning.experts.naive_bayes import NaiveBayes
 from daemon.learning.experts.prior import DecayedPrior
 from daemon.learning.experts.softmax import SoftmaxBank
+from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.text import TextFeatures
 
 # The bound on the sum of the mixing weights for a pool of these experts.
@@ -21,7 +22,7 @@ def text_experts(features: TextFeatures, *, label_history: bool = True) -> list[
     lda = StreamingLDA(text=features) if features.width else None
     # The softmaxes read the LDA's prediction, so it stands before them.
     experts: list[Expert] = [lda, NearestNeighbours(text=features)] if lda else []
-    experts += [*SoftmaxBank(text=features, lda=lda).experts(), NaiveBayes(text=features)]
+    experts += [*SoftmaxBank(text=features, lda=lda).experts(), NaiveBayes(text=features), WordBayes(text=features)]
     if label_history:
         experts += [
             MarkovLabel(decay=0.995, pseudo_count=1.0),

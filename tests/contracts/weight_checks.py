@@ -31,7 +31,9 @@ from daemon.learning.experts.prior import DecayedPrior
 from daemon.learning.experts.rank_knn import RankNeighbors
 from daemon.learning.experts.residual import Guess
 from daemon.learning.experts.softmax import _Member
+from daemon.learning.experts.table_bayes import TableBayes
 from daemon.learning.experts.tiles import Tiles
+from daemon.learning.experts.word_bayes import WordBayes
 from daemon.state import State
 from tests.contracts.expert_checks import Case, Runner
 
@@ -89,6 +91,8 @@ STEPS: dict[type[Expert], Mapping[str, Relation]] = {
     DecayedPrior: {"counts": adds_up},
     MarkovLabel: {"counts": adds_up, "followed": adds_up},
     NaiveBayes: {"table.cells": adds_up, "totals": adds_up, "rows": adds_up},
+    WordBayes: {"table.cells": adds_up, "totals": adds_up, "rows": adds_up, "softmax.log_temperature": adds_up},
+    TableBayes: {"columns": as_twice, "rows": adds_up, "slots.cells": adds_up, "softmax.log_temperature": adds_up},
     StreamingLDA: {
         "inverse": as_twice, "means": as_twice, "solved": as_twice, "squares": as_twice,
         "counts": adds_up, "priors": adds_up, "total": adds_up,

@@ -13,9 +13,9 @@ def names(*, with_encoder: bool = True, label_history: bool = True) -> list[str]
 
 
 def test_the_pool_with_an_encoder_and_without() -> None:
-    assert names() == ["lda", "knn", *SOFTMAXES, "naive_bayes", "markov", "prior"]
-    assert names(with_encoder=False) == [*SOFTMAXES, "naive_bayes", "markov", "prior"]
+    assert names() == ["lda", "knn", *SOFTMAXES, "naive_bayes", "word_bayes", "markov", "prior"]
+    assert names(with_encoder=False) == [*SOFTMAXES, "naive_bayes", "word_bayes", "markov", "prior"]
 
 
 def test_without_label_history_no_expert_reads_earlier_labels_alone() -> None:
-    assert names(label_history=False) == ["lda", "knn", *SOFTMAXES, "naive_bayes"]
+    assert names(label_history=False) == ["lda", "knn", *SOFTMAXES, "naive_bayes", "word_bayes"]

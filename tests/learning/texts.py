@@ -16,6 +16,7 @@ from daemon.learning.experts.markov import MarkovLabel
 from daemon.learning.experts.naive_bayes import NaiveBayes
 from daemon.learning.experts.prior import DecayedPrior
 from daemon.learning.experts.softmax import SoftmaxBank
+from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.mixture import Mixture
@@ -62,6 +63,7 @@ def text_experts(text: TextFeatures) -> list[Expert]:
         *experts,
         *SoftmaxBank(text=text, lda=lda).experts(),
         NaiveBayes(text=text),
+        WordBayes(text=text),
         MarkovLabel(decay=0.995, pseudo_count=0.5),
         DecayedPrior(half_life=32.0, pseudo_count=0.5),
     ]

@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.learning.compiled import compiled
 from daemon.learning.experts.base import Expert
 from daemon.state import State
+
+Floats = NDArray[np.float64]
+
+# What followed a label.
+SAME, KNOWN, NEW = range(3)
 
 
 class MarkovLabel(Expert):
@@ -35,28 +41,14 @@ class MarkovLabel(Expert):
         self._followed_3 = np.zeros(3)
         self._last, self._num_seen = -1, 0
 
-    def predict(self) -> NDArray[np.float64]:
-        num_classes, num_seen = len(self._count_KK), self._num_seen
-        if not num_seen:
-            return np.full(num_classes, 1.0 / num_classes)
-        same, known, new = self._followed_3.tolist()
-        changes = (known + new + 1.0) / (same + known + new + 2.0)
-        to_new = (new + 1.0) / (known + new + 2.0) if num_seen > 1 else 1.0
-        prior_K = np.full(num_classes, changes * to_new / (num_classes - num_seen))
-        prior_K[:num_seen] = changes * (1.0 - to_new) / max(1, num_seen - 1)
-        prior_K[self._last] = 1.0 - changes
-        p_K: NDArray[np.float64] = self._count_KK[self._last] + self._pseudo_count * (num_classes + 1) * prior_K
-        p_K /= p_K.sum()
-        return p_K
+    def predict(self) -> Floats:
+        return _predict(self._count_KK, self._followed_3, self._last, self._num_seen, self._pseudo_count)
 
     def learn(self, target: float, weight: float) -> None:
         if weight > 0.0:
             label = int(target)
             if self._last >= 0:
-                self._count_KK[self._last] *= self._decay
-                self._count_KK[self._last, label] += weight
-                self._followed_3 *= self._decay
-                self._followed_3[0 if label == self._last else 1 if label < self._num_seen else 2] += weight
+                _learn(self._count_KK[self._last], self._followed_3, label, self._last, self._num_seen, weight, self._decay)
             self._last, self._num_seen = label, max(self._num_seen, label + 1)
 
     def grow(self) -> None:
@@ -73,3 +65,31 @@ class MarkovLabel(Expert):
 
     weights = state_dict
     load_weights = load_state_dict
+
+
+@compiled
+def _predict(count_KK: Floats, followed_3: Floats, last: int, num_seen: int, pseudo_count: float) -> Floats:
+    num_classes = len(count_KK)
+    p_K = np.empty(num_classes)
+    if num_seen == 0:
+        p_K[:] = 1.0 / num_classes
+        return p_K
+    changed = followed_3[KNOWN] + followed_3[NEW]
+    changes = (changed + 1.0) / (followed_3[SAME] + changed + 2.0)
+    to_new = (followed_3[NEW] + 1.0) / (changed + 2.0) if num_seen > 1 else 1.0
+    mass = pseudo_count * (num_classes + 1)
+    for k in range(num_classes):
+        prior = changes * (1.0 - to_new) / max(1, num_seen - 1) if k < num_seen else changes * to_new / (num_classes - num_seen)
+        p_K[k] = count_KK[last, k] + mass * (1.0 - changes if k == last else prior)
+    p_K /= p_K.sum()
+    return p_K
+
+
+@compiled
+def _learn(count_K: Floats, followed_3: Floats, label: int, last: int, num_seen: int, weight: float, decay: float) -> None:
+    for k in range(len(count_K)):
+        count_K[k] *= decay
+    count_K[label] += weight
+    for kind in range(3):
+        followed_3[kind] *= decay
+    followed_3[SAME if label == last else KNOWN if label < num_seen else NEW] += weight

@@ -51,7 +51,8 @@ class NaiveBayes(Expert):
         """The distribution, into the logarithms of a prior."""
         slots = self._table.find(self._text.indices)
         total_K = self._total_K + self._smoothing * (self._table.num_slots + 1)
-        _score(slots, self._text.values, self._table.cells, total_K, self._smoothing, p_K)
+        add_scores(slots, self._text.values, self._table.cells, total_K, self._smoothing, p_K)
+        _to_distribution(p_K)
         return p_K
 
     def learn(self, target: float, weight: float) -> None:
@@ -59,7 +60,7 @@ class NaiveBayes(Expert):
             return
         label = int(target)
         slots = self._table.claim(self._text.indices)
-        _count(slots, self._text.values, label, weight, self._table.cells)
+        count(slots, self._text.values, label, weight, self._table.cells)
         self._total_K[label] += weight * float(self._text.values.sum(dtype=np.float64))
         self._rows_K[label] += weight
 
@@ -88,26 +89,34 @@ class NaiveBayes(Expert):
 
 
 @compiled
-def _score(slots: Slots, values: NDArray[np.float32], cells: Cells, total_K: Floats, smoothing: float, p_K: Floats) -> None:
-    num_classes = len(p_K)
+def add_scores(
+    slots: Slots, values: NDArray[np.float32], cells: Cells, total_K: Floats, smoothing: float, score_K: Floats
+) -> None:
+    """Add Σ_j x_j ln((n_jk + smoothing) / total_k) to each class's score; a feature without a slot has been in no class."""
+    num_classes = len(score_K)
     length = 0.0
     for i in range(len(slots)):
         x = float(values[i])
         length += x
         for k in range(num_classes):
-            count = float(cells[slots[i], 0, k]) if slots[i] >= 0 else 0.0
-            p_K[k] += x * np.log(count + smoothing)
+            counted = float(cells[slots[i], 0, k]) if slots[i] >= 0 else 0.0
+            score_K[k] += x * np.log(counted + smoothing)
     for k in range(num_classes):
-        p_K[k] -= length * np.log(total_K[k])
+        score_K[k] -= length * np.log(total_K[k])
+
+
+@compiled
+def _to_distribution(p_K: Floats) -> None:
     top = p_K.max()
     total = 0.0
-    for k in range(num_classes):
+    for k in range(len(p_K)):
         p_K[k] = np.exp(p_K[k] - top) + 1e-12
         total += p_K[k]
     p_K /= total
 
 
 @compiled
-def _count(slots: Slots, values: NDArray[np.float32], label: int, weight: float, cells: Cells) -> None:
+def count(slots: Slots, values: NDArray[np.float32], label: int, weight: float, cells: Cells) -> None:
+    """Count a row's features for its class."""
     for i in range(len(slots)):
         cells[slots[i], 0, label] += np.float32(weight) * values[i]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.learning.compiled import compiled
 from daemon.learning.experts.base import Expert
 from daemon.state import State
+
+Floats = NDArray[np.float64]
 
 
 class DecayedPrior(Expert):
@@ -29,10 +32,8 @@ class DecayedPrior(Expert):
         self._pseudo_count = pseudo_count
         self._count_K = np.zeros(1)
 
-    def predict(self) -> NDArray[np.float64]:
-        p_K: NDArray[np.float64] = self._count_K + self._pseudo_count
-        p_K /= p_K.sum()
-        return p_K
+    def predict(self) -> Floats:
+        return _shares(self._count_K, self._pseudo_count)
 
     def learn(self, target: float, weight: float) -> None:
         if weight > 0.0:
@@ -50,3 +51,10 @@ class DecayedPrior(Expert):
 
     weights = state_dict
     load_weights = load_state_dict
+
+
+@compiled
+def _shares(count_K: Floats, pseudo_count: float) -> Floats:
+    p_K: Floats = count_K + pseudo_count
+    p_K /= p_K.sum()
+    return p_K

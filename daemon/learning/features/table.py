@@ -50,6 +50,7 @@ class TableFeatures(Extractor):
       its mean size; the last two labels and their shares at half-lives of 4 and 32 rows (see `LabelHistory`).
     - `tiles`, `fine_tiles`, `context_tiles`: tokens by quantile of the same, with pairs of columns.
     - `raw_N`: the columns' numbers as they came, categories as a number in [0, 1) by hash, NaN where a value is missing.
+    - `known_N`: whether a column has a number, a category (its hash in `category_N`) or none; `value_N` the numbers.
 
     `earlier_rows=False` leaves the changes out, `label_history=False` the labels; with both off `context` and `context_tiles`
     say no more than `current`. A missing column is neutral in all. A value 10⁴ deviations away counts as missing, until a
@@ -97,11 +98,11 @@ class TableFeatures(Extractor):
         """What holds the current row: no part of the state."""
         n = len(self._names)
         self._key_N = np.array([hash_text(name) for name in self._names], dtype=np.uint64)
-        self._value_N = np.zeros(n)
-        self._bits_N = self._value_N.view(np.uint64)
+        self.value_N = np.zeros(n)
+        self._bits_N = self.value_N.view(np.uint64)
         self._kind_N = np.zeros(n, dtype=np.int64)
-        self._known_N = np.zeros(n, dtype=np.int64)
-        self._category_N = np.zeros(n, dtype=np.uint64)
+        self.known_N = np.zeros(n, dtype=np.int64)
+        self.category_N = np.zeros(n, dtype=np.uint64)
         self.raw_N = np.full(n, np.nan)
         self._z_N = np.zeros(n)
         self._rank_N = np.zeros(n)
@@ -120,17 +121,17 @@ class TableFeatures(Extractor):
         self._row = self._rows.features[row]
         self._read_row()
         kernels.measure_row(
-            self._value_N, self._kind_N, self._stats_NS, self._sorted_NW, self._size_N,
-            self._z_N, self._rank_N, self._change_NC, self._known_N,
+            self.value_N, self._kind_N, self._stats_NS, self._sorted_NW, self._size_N,
+            self._z_N, self._rank_N, self._change_NC, self.known_N,
         )  # fmt: skip
         if not self._earlier_rows:
             self._change_NC[:] = 0.0
         kernels.dense_row(
-            self._known_N, self._z_N, self._rank_N, self._change_NC, self._inputs.slot_NS,
+            self.known_N, self._z_N, self._rank_N, self._change_NC, self._inputs.slot_NS,
             self.current.values_D, self.context.values_D,
         )  # fmt: skip
-        kernels.raw_row(self._known_N, self._value_N, self._category_N, self.raw_N)
-        self._inputs.encode_categories(self._category_N, self._categorical)
+        kernels.raw_row(self.known_N, self.value_N, self.category_N, self.raw_N)
+        self._inputs.encode_categories(self.category_N, self._categorical)
         self.labels.encode(self.context.values_D)
         self._encode_tiles()
 
@@ -146,14 +147,14 @@ class TableFeatures(Extractor):
             self._num_read += 1
             if isinstance(value, str):
                 self._kind_N[column] = kernels.CATEGORY
-                self._category_N[column] = hash_text(f"{name}\0{value}")
+                self.category_N[column] = hash_text(f"{name}\0{value}")
                 self._categorical.append(column)
             else:
                 self._kind_N[column] = kernels.NUMBER
-                self._value_N[column] = min(LARGEST, max(-LARGEST, value)) + 0.0  # + 0.0: -0 and 0 are one value
+                self.value_N[column] = min(LARGEST, max(-LARGEST, value)) + 0.0  # + 0.0: -0 and 0 are one value
 
     def _encode_tiles(self) -> None:
-        row = (self._key_N, self._category_N, self._bits_N, self._known_N, self._rank_N)
+        row = (self._key_N, self.category_N, self._bits_N, self.known_N, self._rank_N)
         num_coarse = tile_kernels.tile_row(*row, 8, 32, 6, PAIRS, self._token_T)
         num_fine = tile_kernels.tile_row(*row, 16, 64, 12, PAIRS, self._fine_token_T)
         self.tiles.hashes_T = self._token_T[:num_coarse]
@@ -163,30 +164,35 @@ class TableFeatures(Extractor):
         room = TOKENS_PER_COLUMN * len(self._names) + 2 + self.labels.share_CH.size
         token_T = np.empty(room, dtype=np.uint64)
         num_context = tile_kernels.tile_context(
-            self._key_N, self._category_N, self._known_N, self._rank_N, self._change_NC,
+            self._key_N, self.category_N, self.known_N, self._rank_N, self._change_NC,
             self.labels.last_L, self.labels.share_CH, token_T,
         )  # fmt: skip
         self.context_tiles.hashes_T = token_T[:num_context]
+
+    @property
+    def num_categories(self) -> int:
+        """How many columns of the current row have a category."""
+        return len(self._categorical)
 
     def summary(self) -> NDArray[np.float32]:
         """(64,) of each of the first 64 columns the rank of its number, or a number that stands for its category."""
         kind_N, n = self._kind_N[:SUMMARY_WIDTH], min(len(self._names), SUMMARY_WIDTH)
         summary_D = np.full(SUMMARY_WIDTH, np.nan, np.float32)
-        of_category_N = self._category_N[:n] / 2.0**64
+        of_category_N = self.category_N[:n] / 2.0**64
         known_N = np.where(kind_N == kernels.NUMBER, self._rank_N[:n], of_category_N)
         summary_D[:n] = np.where(kind_N == kernels.MISSING, np.nan, known_N)
         return summary_D
 
     def exact_keys(self) -> NDArray[np.uint64]:
         """(N,) a hash of the current row's exact value in each column known, 0 where it has none."""
-        return tile_kernels.exact_row(self._key_N, self._category_N, self._bits_N, self._kind_N)
+        return tile_kernels.exact_row(self._key_N, self.category_N, self._bits_N, self._kind_N)
 
     def learn(self, target: float, weight: float) -> None:
         if weight == 0.0:
             return
         self._discover()
         kernels.learn_row(
-            self._value_N, self._kind_N, self._stats_NS, self._ring_NW, self._sorted_NW, self._size_N, self._next_N
+            self.value_N, self._kind_N, self._stats_NS, self._ring_NW, self._sorted_NW, self._size_N, self._next_N
         )
         self.labels.learn(int(target), self.context)
 
@@ -199,7 +205,7 @@ class TableFeatures(Extractor):
                 self._names.append(name)
             self._grow(len(new))
             self._read_row()
-        self._inputs.learn(self._kind_N, self._category_N, self._categorical)
+        self._inputs.learn(self._kind_N, self.category_N, self._categorical)
 
     def _grow(self, num_new: int) -> None:
         kept = {name: getattr(self, name) for name in ARRAYS}

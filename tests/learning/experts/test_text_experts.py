@@ -15,6 +15,7 @@ from daemon.learning.experts.markov import MarkovLabel
 from daemon.learning.experts.naive_bayes import NaiveBayes
 from daemon.learning.experts.prior import DecayedPrior
 from daemon.learning.experts.softmax import SoftmaxBank
+from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.text import TextFeatures
 from tests.contracts.expert_checks import CHECKS, Case, Pool, Runner
 from tests.contracts.weight_checks import check_weight_two_doubles_the_step
@@ -41,6 +42,7 @@ CASES = (
     case("softmax", lambda text: list(SoftmaxBank(text=text, lda=None).experts()), with_encoder=False),
     case("lda+softmax", lda_and_softmaxes),
     case("naive_bayes", lambda text: [NaiveBayes(text=text)], with_encoder=False),
+    case("word_bayes", lambda text: [WordBayes(text=text)], with_encoder=False),
     case("knn", lambda text: [NearestNeighbours(text=text, capacity=16)]),
     case("markov", lambda text: [MarkovLabel(decay=0.9, pseudo_count=0.5)]),
     case("prior", lambda text: [DecayedPrior(half_life=8.0, pseudo_count=0.5)]),

@@ -1,0 +1,171 @@
+"""Naive Bayes over the columns of a table: each class's Gaussian for numbers, each class's counts for categories."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.learning.compiled import compiled
+from daemon.learning.experts.base import Expert
+from daemon.learning.experts.slots import Cells, Slots, SlotTable
+from daemon.learning.experts.tempered import TemperedSoftmax
+from daemon.learning.experts.word_bayes import WordBayes
+from daemon.learning.features.table import TableFeatures
+from daemon.learning.features.table_kernels import CATEGORY, NUMBER
+from daemon.state import State
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# Categories hash to so many features; each class's counts of those seen are kept within these bytes.
+CATEGORY_BITS = 20
+MAX_BYTES = 64 << 20
+# The narrowest Gaussian, as a share of the column's own variance over all classes; and of a column that is constant.
+NARROWEST = 1e-3
+LEAST_VARIANCE = 1e-12
+NO_FEATURES = np.empty(0, np.int32)
+# Of a column and class: weight, mean and sum of squares about it; and as predicting reads it, centre, precision, constant.
+WEIGHT, MEAN, SQUARES, CENTRE, PRECISION, CONSTANT = range(6)
+
+
+class TableBayes(Expert):
+    """score_k = ln(rows_k + ½) + Σ_n ln p(x_n | k) over the columns with a value, under a learned temperature.
+
+    A number's Gaussian is that of the class and one more row, which is as the column is over all classes; a category has
+    (its count in the class + 1) of (the column's rows of the class + its categories + 1). It forgets nothing, and a category
+    seen once counts at once: what an identifier decides is known from its second row on. With `words`, which stand before it
+    in the pool, what they say of the row's text is added.
+
+    Memory: 48 bytes a column and class, and the categories seen within 64 MiB (see `SlotTable`).
+
+    >>> bayes = TableBayes(name="bayes", table=TableFeatures())
+    >>> bayes.grow()
+    >>> bayes.learn(0, 1.0)
+    >>> bayes.predict().round(4).tolist()      # no columns: 1.5 rows against .5
+    [0.75, 0.25]
+    """
+
+    def __init__(self, *, name: str, table: TableFeatures, words: WordBayes | None = None) -> None:
+        self.name = name
+        self._table, self._words = table, words
+        self._softmax = TemperedSoftmax(temperature=1.0, rate=0.1, discounts_new=False)
+        self._slots = SlotTable(num_features=1 << CATEGORY_BITS, num_planes=1, max_bytes=MAX_BYTES)
+        self._rows_K = np.zeros(1)
+        # The last of the classes is not the spare but all of them together.
+        self._column_NKS = np.zeros((0, 2, 6))
+        self._num_categories_N = np.zeros(0)
+
+    def predict(self) -> Floats:
+        features = self._features()
+        slots = self._slots.find(features) if len(features) else features
+        score_K = _scores(
+            self._rows_K, self._table.known_N, self._table.value_N, slots, self._slots.cells, self._num_categories_N,
+            self._column_NKS,
+        )  # fmt: skip
+        if self._words:
+            score_K += self._words.score_K
+        return self._softmax.predict(score_K)
+
+    def learn(self, target: float, weight: float) -> None:
+        if weight == 0.0:
+            return
+        label, known_N = int(target), self._table.known_N
+        self._softmax.learn(label, weight)
+        self._fit_width(len(known_N))
+        if len(features := self._features()):
+            self._num_categories_N[np.flatnonzero(known_N == CATEGORY)[self._slots.find(features) < 0]] += 1.0
+            slots = self._slots.claim(features)  # which may move the cells
+            self._slots.cells[slots, 0, label] += np.float32(weight)
+        _learn(known_N, self._table.value_N, label, weight, self._column_NKS)
+        self._rows_K[label] += weight
+
+    def _features(self) -> NDArray[np.int32]:
+        """The hashed categories of the current row, in the order of their columns."""
+        if not self._table.num_categories:
+            return NO_FEATURES
+        category_N = self._table.category_N[self._table.known_N == CATEGORY]
+        features: NDArray[np.int32] = (category_N >> np.uint64(64 - CATEGORY_BITS)).astype(np.int32)
+        return features
+
+    def _fit_width(self, num_columns: int) -> None:
+        missing = num_columns - len(self._column_NKS)
+        if missing > 0:
+            self._column_NKS = np.pad(self._column_NKS, ((0, missing), (0, 0), (0, 0)))
+            self._num_categories_N = np.pad(self._num_categories_N, (0, missing))
+
+    def grow(self) -> None:
+        self._softmax.grow()
+        self._slots.grow()
+        self._rows_K = np.append(self._rows_K, 0.0)
+        spare = self._column_NKS.shape[1] - 2
+        self._column_NKS = np.insert(self._column_NKS, spare, self._column_NKS[:, spare], axis=1)
+
+    def state_dict(self) -> State:
+        return self.weights() | {"slots": self._slots.state_dict()}
+
+    def weights(self) -> State:
+        return {
+            "rows": self._rows_K.copy(),
+            "columns": self._column_NKS.copy(),
+            "num_categories": self._num_categories_N.copy(),
+            "slots": self._slots.weights(1),
+            "softmax": self._softmax.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.load_weights(state)
+        self._slots.load_state_dict(state["slots"])
+
+    def load_weights(self, state: State) -> None:
+        self._rows_K = np.array(state["rows"], dtype=np.float64)
+        self._column_NKS = np.array(state["columns"], dtype=np.float64)
+        self._num_categories_N = np.array(state["num_categories"], dtype=np.float64)
+        self._slots.load_weights(state["slots"])
+        self._softmax.load_state_dict(state["softmax"])
+
+
+@compiled
+def _scores(
+    rows_K: Floats, known_N: Ints, value_N: Floats, slots: Slots, cells: Cells, num_categories_N: Floats, column_NKS: Floats
+) -> Floats:
+    """(K,) the logarithms of the prior and of each column, summed."""
+    score_K: Floats = np.log(rows_K + 0.5)
+    next_slot = 0
+    for n in range(min(len(known_N), len(column_NKS))):
+        if known_N[n] == NUMBER:
+            for k in range(len(score_K)):
+                apart = value_N[n] - column_NKS[n, k, CENTRE]
+                score_K[k] += column_NKS[n, k, CONSTANT] - 0.5 * apart * apart * column_NKS[n, k, PRECISION]
+        elif known_N[n] == CATEGORY:
+            slot = slots[next_slot]
+            next_slot += 1
+            for k in range(len(score_K)):
+                count = float(cells[slot, 0, k]) if slot >= 0 else 0.0
+                score_K[k] += np.log((count + 1.0) / (column_NKS[n, k, WEIGHT] + num_categories_N[n] + 1.0))
+    return score_K
+
+
+@compiled
+def _learn(known_N: Ints, value_N: Floats, label: int, weight: float, column_NKS: Floats) -> None:
+    """Welford 1962, for the class and for all together; then what predicting reads of the class and of the spare."""
+    every = column_NKS.shape[1] - 1
+    for n in range(len(known_N)):
+        if known_N[n] == CATEGORY:
+            column_NKS[n, label, WEIGHT] += weight
+        elif known_N[n] == NUMBER:
+            for k in (label, every):
+                column_S = column_NKS[n, k]
+                column_S[WEIGHT] += weight
+                apart = value_N[n] - column_S[MEAN]
+                column_S[MEAN] += apart * (weight / column_S[WEIGHT])
+                column_S[SQUARES] += weight * apart * (value_N[n] - column_S[MEAN])
+            mean = column_NKS[n, every, MEAN]
+            variance = max(column_NKS[n, every, SQUARES] / column_NKS[n, every, WEIGHT], LEAST_VARIANCE)
+            for k in (label, every - 1):
+                column_S = column_NKS[n, k]
+                apart, rows = column_S[MEAN] - mean, column_S[WEIGHT]
+                column_S[CENTRE] = mean + apart * (rows / (rows + 1.0))
+                own = (column_S[SQUARES] + apart * apart * (rows / (rows + 1.0)) + variance) / (rows + 1.0)
+                own = max(own, NARROWEST * variance)
+                column_S[PRECISION] = 1.0 / own
+                column_S[CONSTANT] = -0.5 * np.log(own)

@@ -1,0 +1,114 @@
+"""Naive Bayes over columns: its scores by hand, identifiers, missing values, and the words of a text beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from daemon.learning.batch import Batch
+from daemon.learning.experts.table_bayes import TableBayes
+from daemon.learning.experts.word_bayes import WordBayes
+from daemon.learning.features.table import TableFeatures
+from daemon.learning.features.text import TextFeatures
+
+Row = Mapping[str, float | str]
+
+
+class Learning:
+    """A table and its naive Bayes, row by row; `texts` stand beside the rows where there are words."""
+
+    def __init__(self, *, with_words: bool = False) -> None:
+        self.table, self.text = TableFeatures(), TextFeatures(encoder=None)
+        self.words = WordBayes(text=self.text) if with_words else None
+        self.bayes = TableBayes(name="bayes", table=self.table, words=self.words)
+        self.num_classes = 0
+
+    def predict(self, row: Row, text: str = "") -> np.ndarray:
+        batch = Batch([text], [row])
+        self.table.begin(batch)
+        self.table.encode(0)
+        if self.words:
+            self.text.begin(batch)
+            self.text.encode(0)
+            self.words.predict()
+        return self.bayes.predict()
+
+    def learn(self, row: Row, label: int, text: str = "") -> None:
+        self.predict(row, text)
+        for expert in (self.bayes, *([self.words] if self.words else [])):
+            if self.num_classes <= label:
+                expert.grow()
+            expert.learn(label, 1.0)
+        self.num_classes = max(self.num_classes, label + 1)
+        self.table.learn(label, 1.0)
+
+
+def scores(p_K: np.ndarray) -> np.ndarray:
+    return np.log(p_K[:2]) - np.log(p_K[0])
+
+
+def without_temperature(learning: Learning, row: Row) -> np.ndarray:
+    """The log odds of the second class, at temperature 1."""
+    temperature = math.exp(float(learning.bayes.state_dict()["softmax"]["log_temperature"][0]))
+    odds: np.ndarray = scores(learning.predict(row)) / temperature
+    return odds
+
+
+def test_a_number_is_scored_by_gaussians_that_start_from_the_column() -> None:
+    learning = Learning()
+    learning.learn({"x": 0.0}, 0)  # the column becomes known with this row, and counts from the next on
+    for x, label in ((0.0, 0), (2.0, 1), (4.0, 1)):
+        learning.learn({"x": x}, label)
+    # 0 as it was when its class came last, alone: of its own row and one of the column, whose variance 0 is held at 1e-12.
+    # 1 among 0, 2, 4: mean 3, two rows; and one more at the column's mean 2, variance 8/3.
+    centre, variance = 2 + 1 * 2 / 3, (2 + 1 * 2 / 3 + 8 / 3) / 3
+    odds = without_temperature(learning, {"x": 0.0})[1]
+    narrow = -0.5 * math.log(1e-12 / 2)
+    expected = -0.5 * math.log(variance) - 0.5 * centre**2 / variance - narrow + math.log(2.5 / 2.5)
+    assert odds == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_category_is_scored_by_its_counts() -> None:
+    learning = Learning()
+    learning.learn({"c": "a"}, 0)
+    for value, label in (("a", 0), ("b", 1), ("b", 1)):
+        learning.learn({"c": value}, label)
+    # Of class 0 one row with the column and of class 1 two; two categories: (0 + 1) / (1 + 3) and (2 + 1) / (2 + 3).
+    odds = without_temperature(learning, {"c": "b"})[1]
+    assert odds == pytest.approx(math.log(3 / 5) - math.log(1 / 4) + math.log(2.5 / 2.5), rel=1e-9)
+
+
+def test_an_identifier_decides_from_its_second_row_on() -> None:
+    learning, wrong = Learning(), 0
+    random = np.random.default_rng(0)
+    label_of = [0, 1, *random.integers(2, size=48).tolist()]
+    seen = set[int]()
+    for user in [0, 1, *random.integers(50, size=500).tolist()]:
+        row = {"user": f"u{user}", "noise": float(random.normal())}
+        wrong += user in seen and int(learning.predict(row)[:-1].argmax()) != label_of[user]
+        seen.add(user)
+        learning.learn(row, label_of[user])
+    assert wrong <= 5
+
+
+def test_a_missing_value_says_nothing() -> None:
+    learning = Learning()
+    for label in (0, 1, 0, 1, 0, 1):
+        learning.learn({"x": float(label), "y": 1.0}, label)
+    without_column = scores(learning.predict({"y": 1.0}))
+    assert abs(without_column[1]) < abs(scores(learning.predict({"x": 1.0, "y": 1.0}))[1])
+    np.testing.assert_allclose(scores(learning.predict({})), [0.0, 0.0], atol=1e-12)
+
+
+def test_what_the_words_say_is_added() -> None:
+    def answers(*, with_words: bool) -> Sequence[float]:
+        learning = Learning(with_words=with_words)
+        for i in range(40):
+            learning.learn({"x": float(i % 2)}, i % 2, "sail wind" if i % 2 else "bread yeast")
+        return scores(learning.predict({}, "sail wind")).tolist()
+
+    assert answers(with_words=True)[1] > 2.0
+    assert answers(with_words=False)[1] == pytest.approx(0.0, abs=1e-12)
