@@ -111,7 +111,9 @@ class Anchor:
             self._earlier.append(copy.deepcopy(mixer.weights()))
         self._num_rows += 1
         if self._said is not None:
-            pool, anchor = (max(float(p_K[target]), FLOOR) ** (weight * SHARE_RATE) for p_K in self._said)
+            said = [max(float(p_K[target]), FLOOR) for p_K in self._said]
+            # Of the ratio to the better: however heavy the row, one of the two is 1.
+            pool, anchor = ((p / max(said)) ** (weight * SHARE_RATE) for p in said)
             kept = self._weight * anchor / (self._weight * anchor + (1.0 - self._weight) * pool)
             self._weight, self._said = (1.0 - SHARE) * kept + SHARE / 2, None
         if self.holds:

@@ -20,6 +20,8 @@ LOG_FLOOR = 1e-9
 # logarithm by.
 LEAST_WEIGHT = 1e-6
 LARGEST_STEP = 2.0
+# Up to this exponent the floor of a probability keeps its power far from underflow; beyond it, powers of its ratio to the best.
+PLAIN_EXPONENT = 30.0
 
 
 class Mixer:
@@ -162,9 +164,12 @@ def _step_mixers(
 
 @compiled
 def _step_share(p_FK: Floats, target: int, share_rate: float, share: float, floor: float, share_F: Floats) -> None:
+    best = 1.0
+    if share_rate > PLAIN_EXPONENT:  # a heavy row: all powers may be 0, those of the ratios to the best are not
+        best = max(p_FK[:, target].max(), floor)
     total = 0.0
     for f in range(len(share_F)):
-        share_F[f] *= max(p_FK[f, target], floor) ** share_rate
+        share_F[f] *= (max(p_FK[f, target], floor) / best) ** share_rate
         total += share_F[f]
     for f in range(len(share_F)):
         share_F[f] = (1.0 - share) * share_F[f] / total + share / len(share_F)

@@ -16,6 +16,11 @@ Floats = NDArray[np.float64]
 
 # A row's loss, and what an expert is off by, count for at most so many of the usual losses.
 LOSS_LIMIT = 100.0
+# A heavy row changes the logarithm of a weight by at most so much; one of weight 1 comes to less than half of it.
+LARGEST_STEP = 20.0
+# Losses times rate and weight of no more than this are far from where exp(-x) is 0; of more, what counts is the excess over the
+# least.
+PLAIN_LOSS = 500.0
 # The usual loss is the mean over so many rows, jumps and all: what is rare and large makes up the mean absolute error.
 SCALE_ROWS = 200.0
 # Numbers far outside of the targets so far are drawn in: to half their range beyond it, and so many usual losses.
@@ -150,12 +155,16 @@ def _learn(
         for e in range(num_experts):
             apart = (p_F[num_mixers + e] - p_F[m]) / scale
             apart = min(LOSS_LIMIT, max(-LOSS_LIMIT, apart))
-            weight_ME[m, e] = max(1e-6, weight_ME[m, e] * np.exp(-weight * rate_M[m] * slope * apart))
+            step = min(LARGEST_STEP, max(-LARGEST_STEP, -weight * rate_M[m] * slope * apart))
+            weight_ME[m, e] = max(1e-6, weight_ME[m, e] * np.exp(step))
             total += weight_ME[m, e]
         weight_ME[m] /= total
+    least = 0.0
+    if weight * share_rate * LOSS_LIMIT > PLAIN_LOSS:
+        least = min(LOSS_LIMIT, np.abs(target - p_F).min() / scale)
     total = 0.0
     for f in range(len(p_F)):
-        share_F[f] *= np.exp(-weight * share_rate * min(LOSS_LIMIT, abs(target - p_F[f]) / scale))
+        share_F[f] *= np.exp(-weight * share_rate * (min(LOSS_LIMIT, abs(target - p_F[f]) / scale) - least))
         total += share_F[f]
     for f in range(len(p_F)):
         share_F[f] = (1.0 - share) * share_F[f] / total + share / len(p_F)

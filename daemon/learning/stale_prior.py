@@ -43,9 +43,11 @@ class StalePrior:
 
     def learn(self, answer_C: Floats, balanced_C: Floats, target: int, weight: float) -> None:
         """Learn what both had said once the label is there; a class that neither knew makes an error of both."""
+        errors = [int(p_C.argmax() != target) for p_C in (answer_C, balanced_C)]
+        # An error of both weighs neither up: without it one factor is 1, however heavy the row.
         kept, balanced = (
-            prior * np.exp(-weight * self._rate * (p_C.argmax() != target))
-            for prior, p_C in ((1.0 - self._weight, answer_C), (self._weight, balanced_C))
+            prior * np.exp(-weight * self._rate * (error - min(errors)))
+            for prior, error in ((1.0 - self._weight, errors[0]), (self._weight, errors[1]))
         )
         self._weight = float((1.0 - self._share) * balanced / (kept + balanced) + self._share / 2.0)
 

@@ -24,12 +24,18 @@ UrlName = Annotated[str, matching(r"[A-Za-z0-9._-]+", "must be one or more of A-
 Device = Annotated[str, matching(r"auto|cpu|cuda(:\d+)?", 'must be "auto", "cpu", "cuda" or a numbered one such as "cuda:1"')]
 
 
+# The product with an example's own weight, as large at most, leaves every expert and mixer finite.
+ClassWeight = Annotated[NonNegativeFloat, Field(le=1e6)]
+
+
 class TaskSettings(Section):
     """What is learned."""
 
     kind: Literal["classification", "regression"] = fixed("classification", "What the label is: a class or a number.")
     labels: tuple[str, ...] = fixed((), "The fixed set of labels; empty means that labels grow as they come.")
-    class_weights: dict[str, NonNegativeFloat] = fixed({}, "Label -> factor of its examples' weights; a label left out has 1.")
+    class_weights: dict[str, ClassWeight] = fixed(
+        {}, "Label -> factor of its examples' weights, 0 to 1,000,000; a label left out has 1."
+    )
     max_labels: PositiveInt = fixed(1_000, "Labels at most; an example with one more becomes a dead letter.")
 
 

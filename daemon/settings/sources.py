@@ -57,7 +57,7 @@ class DecodingSettings(Section):
     )
     id: str = fixed("id", "Field with the example's id; absent: topic-partition-offset.")
     time: str = fixed("time", "Field with the event time, seconds since the epoch or ISO 8601; absent: the record's.")
-    weight: str = fixed("weight", "Field with the example's weight; absent: 1.")
+    weight: str = fixed("weight", "Field with the example's weight, 0 to 1,000,000; absent: 1.")
     slices: dict[str, str] = fixed({}, "Slice name -> field whose value names the group an example is counted under.")
     max_value_bytes: PositiveInt = fixed(1_048_576, "Largest record value in bytes; a larger one becomes a dead letter.")
 

@@ -22,8 +22,10 @@ Features = dict[str, float | str | bool | None]
 # A whole number below this is written in digits, so that a float and the integer that it equals are one label. From there on
 # there are only floats: integers have 64 bits.
 _IN_DIGITS = 1e21
-# Weights scale updates in single precision.
-_LARGEST_WEIGHT = 3.4e38
+# Times a class weight, which is as large at most, a row counts for 1e12: every expert and mixer stays finite after it.
+_LARGEST_WEIGHT = 1e6
+# Squares of such targets, and sums of them, are still numbers.
+_LARGEST_TARGET = 1e100
 
 # Headers of a record that was a row of a CSV file: the line that it begins on, and what is wrong with it as such.
 CSV_LINE, CSV_FAULT = "csv.line", "csv.fault"
@@ -34,11 +36,11 @@ class JsonDecoder(Decoder):
 
     - label: a string as written (an empty or blank one is a missing label), a number in shortest form (1, 1.0 and 1e0 are the
       one JSON number "1"), or "true"/"false".
-      For regression a finite number, which may stand in a string.
+      For regression a number within ±1e100, which may stand in a string.
     - text: a string. features: an object of finite numbers, strings (categories), booleans (the categories "true" and
       "false") and nulls (missing). At least one of the two must be there.
     - id: a string or number, "topic-partition-offset" where there is none.
-    - time: see `parse_time`; the record's timestamp where there is none. weight: finite, at least 0, else 1.
+    - time: see `parse_time`; the record's timestamp where there is none. weight: 0 to 1e6, else 1.
     - slices: slice name -> field; left out where the record has no such field.
 
     null means "not there" everywhere; other fields are ignored. `labels`, if not empty, is the fixed set of labels.
@@ -154,13 +156,15 @@ class JsonDecoder(Decoder):
             number = math.inf
         if not math.isfinite(number):
             raise DecodeError("bounds", f'the target "{self._fields.label}" is {_show(value)}, not a finite number')
+        if abs(number) > _LARGEST_TARGET:
+            raise DecodeError("bounds", f'the target "{self._fields.label}" is {_show(value)}, not within ±1e100')
         return number
 
     def _weight(self, value: Scalar) -> float:
         if isinstance(value, bool | str) or value is None:
             raise DecodeError("schema", f'"{self._fields.weight}" is {_show(value)}, not a number')
-        if not 0 <= value < _LARGEST_WEIGHT:
-            raise DecodeError("bounds", f'"{self._fields.weight}" is {_show(value)}, not a finite number of at least 0')
+        if not 0 <= value <= _LARGEST_WEIGHT:
+            raise DecodeError("bounds", f'"{self._fields.weight}" is {_show(value)}, not a number from 0 to 1,000,000')
         return float(value)
 
     def _time(self, value: Scalar) -> float:

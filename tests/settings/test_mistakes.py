@@ -80,6 +80,7 @@ def test_a_section_that_is_none_is_told_without_its_value(tmp_path: Path, sectio
         ("optimizer.learning_rate=false", "optimizer.learning_rate: must be a number, not a switch (got false)"),
         ("task.labels=['a', 1]", "task.labels[1]: must be a text in quotes (got 1)"),
         ("task.class_weights={kafka = -1}", "task.class_weights.kafka: must be at least 0 (got -1)"),
+        ("task.class_weights={kafka = 1000001}", "task.class_weights.kafka: must be at most 1e+06 (got 1000001)"),
         ("decoding.slices=[]", 'decoding.slices: must be a table, such as {country = "country_code"} (got [])'),
         ("source.start=erliest", 'source.start: must be "earliest" or "latest"; did you mean "earliest"? (got \'erliest\')'),
         ("source.partitions=0", "source.partitions: must be a list, such as [0, 1] (got 0)"),
