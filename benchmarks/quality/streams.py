@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks import drift_streams
+
 Row = dict[str, Any]
 
 ROOT: Final = Path(__file__).parents[2]
@@ -108,6 +110,13 @@ def _arff(name: str) -> Iterator[Row]:
                 yield {"features": {"x": float(x), "y": float(y)}, "label": label}
 
 
+def _generated(name: str, seed: int) -> Iterator[Row]:
+    """The published stream's generator with another seed."""
+    points_N2, label_N, *_ = {"sine1": drift_streams.sine1, "circles": drift_streams.circles_as_published}[name](seed)
+    for (x, y), label in zip(points_N2.tolist(), label_N.tolist(), strict=True):
+        yield {"features": {"x": x, "y": y}, "label": "np"[label]}
+
+
 def _river(name: str) -> Iterator[Row]:
     """A stream that comes inside River's wheel."""
     from river import datasets
@@ -148,6 +157,10 @@ STREAMS: Final[dict[str, Callable[[], Iterator[Row]]]] = {
     "obd_clicks": _clicks,
     "sine1": lambda: _arff("sine1_w_50_n_0.1_101"),
     "circles": lambda: _arff("circles_w_500_n_0.1_101"),
+    "sine1_1001": lambda: _generated("sine1", 1001),
+    "sine1_1002": lambda: _generated("sine1", 1002),
+    "circles_1001": lambda: _generated("circles", 1001),
+    "circles_1002": lambda: _generated("circles", 1002),
     "spam": _spam,
     "vader_score": _vader,
     "banking77": _banking77_shuffled,
