@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import lru_cache
-from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +14,10 @@ from daemon.learning.experts.base import Extractor
 from daemon.learning.features import table_kernels as kernels
 from daemon.learning.features import tile_kernels
 from daemon.learning.features.column_inputs import ColumnInputs
+from daemon.learning.features.hash_text import hash_text
 from daemon.learning.features.inputs import Dense, Tokens
 from daemon.learning.features.label_history import LabelHistory
+from daemon.learning.features.past_limit import ColumnLimit, tokens_past_limit
 from daemon.state import State
 
 # Columns that the watch on inputs sees.
@@ -28,18 +28,9 @@ PAIRS = 64
 TOKENS_PER_COLUMN = 2 + 6 * kernels.NUM_CHANGES
 
 
-@lru_cache(maxsize=1 << 16)
-def hash_text(text: str) -> int:
-    """64 bits of a name or category, the same in every process.
-
-    >>> hash_text("colour") == hash_text("colour"), hash_text("colour") == hash_text("color")
-    (True, False)
-    """
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
-
-
 class TableFeatures(Extractor):
-    """Columns are discovered as they appear, up to `max_columns` (later ones are not read); a value is a number or a category.
+    """Columns are discovered as they appear, up to `max_columns`; a value is a number or a category. Of later columns nothing
+    is remembered: they give tokens to `tiles` and `fine_tiles` alone (see `tokens_past_limit`), and the log tells the first.
 
     The current row gives
 
@@ -80,6 +71,8 @@ class TableFeatures(Extractor):
         self._row: Mapping[str, float | str] = {}
         self._num_read = 0  # values of the current row whose columns are known
         self._categorical: list[int] = []  # columns with a category in the current row
+        self._past_limit: list[tuple[str, str | float]] = []  # of the current row, once all columns that may be are known
+        self._limit = ColumnLimit(max_columns=max_columns, read="only exact values and rough sizes are read, by hash")
         self._names: list[str] = []
         self._index: dict[str, int] = {}
         self._allocate(0)
@@ -136,13 +129,15 @@ class TableFeatures(Extractor):
         self._encode_tiles()
 
     def _read_row(self) -> None:
-        """The values of the current row by column; names not yet known are passed over."""
+        """The values of the current row by column; of names not yet known only those past the limit are kept."""
         self._kind_N[:] = kernels.MISSING
         self._num_read = 0
-        self._categorical = []
+        self._categorical, self._past_limit = [], []
         for name, value in self._row.items():
             column = self._index.get(name)
             if column is None:
+                if len(self._names) >= self._max_columns:
+                    self._past_limit.append((name, value))
                 continue
             self._num_read += 1
             if isinstance(value, str):
@@ -159,6 +154,10 @@ class TableFeatures(Extractor):
         num_fine = tile_kernels.tile_row(*row, 16, 64, 12, PAIRS, self._fine_token_T)
         self.tiles.hashes_T = self._token_T[:num_coarse]
         self.fine_tiles.hashes_T = self._fine_token_T[:num_fine]
+        if self._past_limit:
+            more_T = tokens_past_limit(self._past_limit)
+            for tokens in (self.tiles, self.fine_tiles):
+                tokens.hashes_T = np.concatenate([tokens.hashes_T, more_T])
         if not self.has_context:
             return
         room = TOKENS_PER_COLUMN * len(self._names) + 2 + self.labels.share_CH.size
@@ -205,6 +204,8 @@ class TableFeatures(Extractor):
                 self._names.append(name)
             self._grow(len(new))
             self._read_row()
+        if self._past_limit:
+            self._limit.tell(self._past_limit[0][0])
         self._inputs.learn(self._kind_N, self.category_N, self._categorical)
 
     def _grow(self, num_new: int) -> None:

@@ -41,6 +41,17 @@ def exact_row(
 
 
 @compiled
+def number_tokens(key_V: NDArray[np.uint64], bits_V: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """(3 V,) tokens of V numbers, given by their bits: the exact value, and its sign with a quarter octave and octave."""
+    token_T = np.empty(3 * len(key_V), dtype=np.uint64)
+    for v in range(len(key_V)):
+        token_T[3 * v] = mix_bits(key_V[v] + np.uint64(1), bits_V[v])
+        token_T[3 * v + 1] = mix_bits(key_V[v] + np.uint64(2), bits_V[v] >> np.uint64(50))
+        token_T[3 * v + 2] = mix_bits(key_V[v] + np.uint64(3), bits_V[v] >> np.uint64(52))
+    return token_T
+
+
+@compiled
 def tile_row(
     key_N: NDArray[np.uint64],
     category_N: NDArray[np.uint64],

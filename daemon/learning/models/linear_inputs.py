@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from daemon.errors import StateError
 from daemon.learning.batch import Batch
+from daemon.learning.features.hash_text import hash_text
 from daemon.learning.features.hashing import NUM_FEATURES as NUM_TEXT_FEATURES
 from daemon.learning.features.hashing import Indices, TextHasher, Values
-from daemon.learning.features.table import hash_text
+from daemon.learning.features.past_limit import ColumnLimit
 
 # Categories of all columns share so many places by hash.
 NUM_CATEGORIES = 1 << 18
@@ -54,6 +55,7 @@ class RowReader:
 
     def __init__(self, *, reads_features: bool, reads_text: bool, max_columns: int) -> None:
         self._reads_features, self._max_columns = reads_features, max_columns
+        self._limit = ColumnLimit(max_columns=max_columns, read="the numbers are not read")
         self._hasher = TextHasher(max_characters=MAX_CHARACTERS) if reads_text else None
         # Words and bytes come first in the space of tokens.
         self._first_category = NUM_TEXT_FEATURES if reads_text else 0
@@ -99,8 +101,11 @@ class RowReader:
                     categories.append(self._first_category + hash_text(f"{name}\0{value}") % NUM_CATEGORIES)
                     continue
                 column = column_of.get(name, UNKNOWN)
-                if column == UNKNOWN and weight > 0.0 and len(column_of) < max_columns:
-                    column = column_of[name] = len(column_of)
+                if column == UNKNOWN and weight > 0.0:
+                    if len(column_of) < max_columns:
+                        column = column_of[name] = len(column_of)
+                    else:
+                        self._limit.tell(name)
                 columns.append(column)
                 values.append(value)
             value_ends.append(len(values))
