@@ -28,6 +28,7 @@ Made by `make bench-drift`; do not edit. `benchmarks/bench_drift.py` and `benchm
 Each on the errors of a Gaussian naive Bayes classifier that is reset on an alarm, over the two published files and unseen seeds
 (from 1001 on) of their generators. Cells: mean delay in rows / false alarms per 100,000 rows, and the drifts missed. "rise" and
 "stable" are error rates without a learner. `adwin 0.002` is ADWIN as River sets it, beside the ones set by the budget.
+DDM, EDDM and KSWIN are not offered: `daemon/monitoring/drift/budget.py` says why, with what was measured.
 
 """
 REACTIONS: Final = """

@@ -10,7 +10,7 @@ from daemon.settings import KafkaSettings, Settings
 from daemon.settings.operation import MonitoringSettings
 
 # Those that take errors of 0 or 1 alone; a regression's are shares (daemon.monitoring.drift.calibration).
-BINARY_DETECTORS = ("stepd", "hddm_w")
+BINARY_DETECTORS = ("stepd", "hddm_w", "hddm_a")
 
 # False alarms per 100,000 rows that each detector is calibrated for (daemon.monitoring.drift.calibration).
 LEAST_BUDGET, LARGEST_BUDGET = 0.1, 10.0

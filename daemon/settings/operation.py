@@ -14,7 +14,7 @@ class MonitoringSettings(Section):
     """What watches the learning."""
 
     window_rows: PositiveInt = fixed(1_000, "Rows of the recent window of every metric.")
-    detectors: tuple[Literal["glr", "adwin", "seed", "stepd", "hddm_w", "page_hinkley"], ...] = fixed(
+    detectors: tuple[Literal["glr", "adwin", "seed", "stepd", "hddm_w", "hddm_a", "page_hinkley"], ...] = fixed(
         ("glr", "adwin"),
         "Drift detectors on the error; on that of a regression as a share of its level over 100 rows, from row 100 on.",
     )

@@ -53,6 +53,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "seed": Kind(lambda strictness, _: Seed(delta=math.exp(_LOOSEST - strictness)), relative=True),
     "stepd": Kind(lambda strictness, both: Stepd(alpha=math.exp(-strictness), both=both), one_sided=True),
     "hddm_w": Kind(lambda strictness, both: _hddm("hddm_w", strictness, both), one_sided=True),
+    "hddm_a": Kind(lambda strictness, both: _hddm("hddm_a", strictness, both), one_sided=True),
     "page_hinkley": Kind(
         lambda strictness, both: RiverDetector(kind="page_hinkley", threshold=5 * strictness, mode="both" if both else "up"),
         relative=True,
@@ -61,7 +62,12 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 """Every detector that can be set by a budget, the default first.
 
-DDM, EDDM, HDDM_A and KSWIN have not been calibrated.
+River's DDM, EDDM and KSWIN are not among them: no strictness both keeps a budget and finds drifts. Measured on 100,000 stable
+rows at each of six rates of error, on three seeds of each stream of benchmarks/drift_streams.py (30 drifts), and for KSWIN,
+which takes 875 µs a row, on 10,000 stable rows and on a rate that doubles. DDM raises up to 8 false alarms and misses 11 of 30
+drifts at its threshold of 3, misses 21 at 4, and all at 5, where it still raises one at a rate of .01, as at 8. EDDM raises up
+to 40 and misses 28 at its beta of .9, up to 3 and misses all at .7. KSWIN finds no doubling at an alpha of .005, .0005 or
+.00005.
 """
 
 

@@ -26,6 +26,8 @@ STRICTNESS: Final[Mapping[tuple[str, str, str], tuple[float, ...]]] = {
     ("stepd", "worse", "binary"): (24.06, 20.77, 17.15, 13.86, 10.25),
     ("hddm_w", "both", "binary"): (19.83, 17.8, 15.56, 13.53, 11.3),
     ("hddm_w", "worse", "binary"): (19.98, 17.81, 15.44, 13.27, 10.9),
+    ("hddm_a", "both", "binary"): (15.53, 12.85, 9.91, 7.23, 5.4),
+    ("hddm_a", "worse", "binary"): (17.69, 15.2, 12.47, 9.98, 7.24),
     ("page_hinkley", "both", "binary"): (35.95, 30.49, 24.51, 19.05, 13.07),
     ("page_hinkley", "both", "relative"): (17.1, 14.44, 11.53, 8.86, 5.95),
     ("page_hinkley", "worse", "binary"): (29.52, 25.13, 20.32, 15.93, 11.12),

@@ -1,4 +1,4 @@
-"""River's other detectors under the one contract."""
+"""River's detectors that can be held to a budget (budget.py), under the one contract."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from river.drift.binary.ddm import DDM
-from river.drift.binary.eddm import EDDM
 from river.drift.binary.hddm_a import HDDMA
 from river.drift.binary.hddm_w import HDDMW
-from river.drift.kswin import KSWIN
 from river.drift.page_hinkley import PageHinkley
 
 from daemon.errors import ConfigError, StateError
@@ -21,23 +18,20 @@ from daemon.state import State
 
 _KINDS: Final[Mapping[str, Callable[..., Any]]] = {
     "page_hinkley": PageHinkley,  # Page 1954
-    "ddm": DDM,  # Gama et al. 2004
-    "eddm": EDDM,  # Baena-García et al. 2006
     "hddm_a": HDDMA,  # Frías-Blanco et al. 2014, Hoeffding's bound on averages
     "hddm_w": HDDMW,  # the same, McDiarmid's bound on weighted averages
-    "kswin": KSWIN,  # Raab et al. 2020
 }
 KINDS: Final = tuple(_KINDS)
 
 # These test a share of errors, so a value must be 0 or 1.
-BINARY: Final = frozenset({"ddm", "eddm", "hddm_a", "hddm_w"})
+BINARY: Final = frozenset({"hddm_a", "hddm_w"})
 
 # Rows whose mean says in which direction an alarm went.
 _RECENT_ROWS: Final = 30
 
 
 class RiverDetector(Detector):
-    """One of River's detectors (`KINDS`), built with River's own parameters; `kswin` must be given a `seed`.
+    """One of River's detectors (`KINDS`), built with River's own parameters.
 
     They do not tell the direction of a change; here it is that of the last 30 values against all since the alarm before.
 
@@ -52,11 +46,9 @@ class RiverDetector(Detector):
     """
 
     def __init__(self, *, kind: str, **parameters: float | int | str | bool) -> None:
-        """Raises `ConfigError` for an unknown kind and for a generator without a seed."""
+        """Raises `ConfigError` for an unknown kind."""
         if kind not in _KINDS:
             raise ConfigError(f"detector {kind!r} is unknown; there are {', '.join(KINDS)}")
-        if kind == "kswin" and "seed" not in parameters:
-            raise ConfigError("detector 'kswin' draws rows at random: give it a seed, so that a resumed run draws the same")
         self._kind = kind
         self._detector = _KINDS[kind](**parameters)
         self._recent: deque[float] = deque(maxlen=_RECENT_ROWS)

@@ -1,15 +1,13 @@
 """River's detectors as JSON and back, exactly and without pickle.
 
-A walk over their attributes, for the classes listed here and no others: plain numbers and small objects, deques, a seeded
-generator, and objects of River's Rust part, which give and take bytes.
+A walk over their attributes, for the classes listed here and no others: plain numbers and small objects, and objects
+of River's Rust part, which give and take bytes.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
-import random
-from collections import deque
 from typing import Any, Final
 
 from daemon.errors import StateError
@@ -18,16 +16,12 @@ from daemon.state import JSON
 # Objects whose attributes are walked.
 _WALKED: Final = frozenset(
     {
-        "river.drift.binary.ddm.DDM",
-        "river.drift.binary.eddm.EDDM",
         "river.drift.binary.hddm_a.HDDMA",
         "river.drift.binary.hddm_w.HDDMW",
         "river.drift.binary.hddm_w.SampleInfo",
-        "river.drift.kswin.KSWIN",
         "river.drift.page_hinkley.PageHinkley",
         "river.stats.ewmean.EWMean",
         "river.stats.mean.Mean",
-        "river.stats.var.Var",
     }
 )
 
@@ -51,11 +45,6 @@ def encode(value: Any, *, root: Any = None) -> JSON:
         return encode(value.item(), root=root)
     if isinstance(value, list):
         return [encode(item, root=root) for item in value]
-    if isinstance(value, deque):
-        return {"deque": [encode(item, root=root) for item in value], "maxlen": value.maxlen}
-    if isinstance(value, random.Random):
-        version, words, gauss = value.getstate()
-        return {"random": [version, list(words), gauss]}
     if getattr(value, "__self__", None) is root:  # a method of the detector that it keeps under another name
         return {"method": value.__name__}
     return _encode_object(value, root)
@@ -80,12 +69,6 @@ def decode(saved: JSON, *, root: Any = None) -> Any:
     match saved:
         case {"float": text}:
             return float(text)
-        case {"deque": items, "maxlen": maxlen}:
-            return deque((decode(item, root=root) for item in items), maxlen=maxlen)
-        case {"random": [version, words, gauss]}:
-            generator = random.Random()
-            generator.setstate((version, tuple(words), gauss))
-            return generator
         case {"method": name}:
             return getattr(root, name)
         case {"rust": name, "bytes": text} if name in _RUST:
