@@ -34,8 +34,9 @@ class RegressionMixer:
     """Learns weights for E experts by absolute loss, in units of the loss that is usual.
 
     M *mixers*, one a rate, each answer Σ w_e p_e and step down their loss by exponentiated gradient; *fixed share* weighs the
-    mixers and the experts themselves by exp(-`share_rate` · loss), with a part `share` of the weight spread evenly. Nothing is
-    learned before two targets differed.
+    mixers and the experts themselves by exp(-`share_rate` · loss), with a part `share` of the weight spread evenly at the usual
+    loss or more, less of it at less: where a level holds for long and then jumps, whoever repeats it stays in charge. Nothing
+    is learned before two targets differed.
 
     >>> mixer = RegressionMixer(num_experts=2, rates=(0.1,), share_rate=0.5, share=0.0)
     >>> mixer.learn(1.0, 1.0)      # the first target only tells the range
@@ -166,5 +167,6 @@ def _learn(
     for f in range(len(p_F)):
         share_F[f] *= np.exp(-weight * share_rate * (min(LOSS_LIMIT, abs(target - p_F[f]) / scale) - least))
         total += share_F[f]
+    spread = share * min(1.0, loss / scale)  # a row that was foretold is no sign of a change
     for f in range(len(p_F)):
-        share_F[f] = (1.0 - share) * share_F[f] / total + share / len(p_F)
+        share_F[f] = (1.0 - spread) * share_F[f] / total + spread / len(p_F)

@@ -85,3 +85,17 @@ def test_a_reference_finds_the_scale_of_a_new_level_within_a_few_rows() -> None:
         if row < WILD_ROWS:  # what is wild moves the scale by 2 % a row
             assert reference.scale <= 1.021 * before
     assert reference.scale > 0.05
+
+
+def test_rows_that_were_foretold_spread_no_weight() -> None:
+    """Levels that hold for 50 rows: who repeats the last is wrong at the jumps alone, and stays in charge behind them."""
+    target_N = np.repeat(np.random.default_rng(0).normal(size=60), 50) * 10.0
+    trend_E = np.array([0.0, *np.linspace(0.05, 0.2, 12)])  # the others go on as the last change began
+    mixer, losses, jumps = RegressionMixer(num_experts=len(trend_E)), list[float](), list[float]()
+    last, change = 0.0, 0.0
+    for target in target_N.tolist():
+        losses.append(abs(target - mixer.mix(last + trend_E * change)))
+        mixer.learn(target, 1.0)
+        last, change = target, target - last
+        jumps.append(abs(change))
+    assert sum(losses[1500:]) < 1.01 * sum(jumps[1500:])
