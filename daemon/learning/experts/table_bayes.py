@@ -101,26 +101,31 @@ class TableBayes(Expert):
         self._column_NKS = np.insert(self._column_NKS, spare, self._column_NKS[:, spare], axis=1)
 
     def state_dict(self) -> State:
-        return self.weights() | {"slots": self._slots.state_dict()}
+        return self._counts() | {"slots": self._slots.state_dict()}
 
     def weights(self) -> State:
+        return self._counts() | {"slots": self._slots.weights(1)}
+
+    def load_state_dict(self, state: State) -> None:
+        self._slots.load_state_dict(state["slots"])
+        self._load_counts(state)
+
+    def load_weights(self, state: State) -> None:
+        self._slots.load_weights(state["slots"])
+        self._load_counts(state)
+
+    def _counts(self) -> State:
         return {
             "rows": self._rows_K.copy(),
             "columns": self._column_NKS.copy(),
             "num_categories": self._num_categories_N.copy(),
-            "slots": self._slots.weights(1),
             "softmax": self._softmax.state_dict(),
         }
 
-    def load_state_dict(self, state: State) -> None:
-        self.load_weights(state)
-        self._slots.load_state_dict(state["slots"])
-
-    def load_weights(self, state: State) -> None:
+    def _load_counts(self, state: State) -> None:
         self._rows_K = np.array(state["rows"], dtype=np.float64)
         self._column_NKS = np.array(state["columns"], dtype=np.float64)
         self._num_categories_N = np.array(state["num_categories"], dtype=np.float64)
-        self._slots.load_weights(state["slots"])
         self._softmax.load_state_dict(state["softmax"])
 
 

@@ -71,22 +71,23 @@ class WordBayes(Expert):
         self._rows_K = np.append(self._rows_K, 0.0)
 
     def state_dict(self) -> State:
-        return self.weights() | {"table": self._table.state_dict()}
+        return self._counts() | {"table": self._table.state_dict()}
 
     def weights(self) -> State:
-        return {
-            "table": self._table.weights(1),
-            "totals": self._total_K.copy(),
-            "rows": self._rows_K.copy(),
-            "softmax": self._softmax.state_dict(),
-        }
+        return self._counts() | {"table": self._table.weights(1)}
 
     def load_state_dict(self, state: State) -> None:
-        self.load_weights(state)
         self._table.load_state_dict(state["table"])
+        self._load_counts(state)
 
     def load_weights(self, state: State) -> None:
         self._table.load_weights(state["table"])
+        self._load_counts(state)
+
+    def _counts(self) -> State:
+        return {"totals": self._total_K.copy(), "rows": self._rows_K.copy(), "softmax": self._softmax.state_dict()}
+
+    def _load_counts(self, state: State) -> None:
         self._softmax.load_state_dict(state["softmax"])
         self._total_K = np.array(state["totals"], dtype=np.float64)
         self._rows_K = np.array(state["rows"], dtype=np.float64)
