@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from daemon.errors import StateError
 from daemon.learning.compiled import compiled
+from daemon.learning.lead import NOBODY, Lead, errors_saved, follow
 from daemon.learning.reactions import Haste
 from daemon.state import State
 
@@ -32,9 +33,10 @@ class Mixer:
     w is scaled back to Σw ≤ `max_total`. The bound keeps a pool that agrees from answering with certainty, which is what
     loses when labels come late. *Fixed share* then weighs the M mixers and the E experts themselves:
     v_f ∝ v_f · p_f(target)^`share_rate`, and a part `share` of the weight is spread evenly, so that whoever is best after a
-    change of concept is found soon.
+    change of concept is found soon. Where one expert has nevertheless been right more often than the mix, by more than chance
+    (`Lead`), the likeliest class is its own.
 
-    Memory: M · E + M + E numbers. A weight of a row multiplies the gradient step and the exponent `share_rate`.
+    Memory: M · E + M + 4 · E numbers. A weight of a row multiplies the gradient step and the exponent `share_rate`.
 
     >>> mixer = Mixer(num_experts=2, rates=(0.1,), max_total=1.0, share_rate=0.5, share=0.0)
     >>> p_EK = np.array([[0.8, 0.2], [0.5, 0.5]])
@@ -66,8 +68,10 @@ class Mixer:
         num_forecasters = len(rates) + num_experts
         self._weight_ME = np.full((len(rates), num_experts), 1.0 / num_experts)
         self._share_F = np.full(num_forecasters, 1.0 / num_forecasters)
+        self._lead = Lead(num_experts=num_experts)
         self._log_p_EK = np.zeros((num_experts, 1))
         self._p_FK = np.ones((num_forecasters, 1))
+        self._mixed_K = np.ones(1)
 
     @property
     def expert_weights(self) -> Floats:
@@ -80,21 +84,29 @@ class Mixer:
         """(K,) the mixed distribution. Kept for the `learn` that follows; changes nothing that is learned."""
         self._log_p_EK = np.empty_like(p_EK)
         self._p_FK = np.empty((len(self._share_F), p_EK.shape[1]))
-        mixed_K = np.empty(p_EK.shape[1])
-        _mix(p_EK, self._weight_ME, self._share_F, self._log_p_EK, self._p_FK, mixed_K)
-        return mixed_K
+        self._mixed_K = np.empty(p_EK.shape[1])
+        _mix(p_EK, self._weight_ME, self._share_F, self._log_p_EK, self._p_FK, self._mixed_K)
+        leader = self._lead.leader
+        return self._mixed_K if leader == NOBODY else follow(self._p_FK[len(self._rate_M) + leader], self._mixed_K)
 
     def learn(self, target: int, weight: float) -> None:
         """Learn from the target of the row mixed last; `target` indexes K."""
+        self._lead.learn(errors_saved(self._p_FK[len(self._rate_M) :], self._mixed_K, target), weight)
         _step_mixers(self._log_p_EK, self._p_FK, target, weight, self._rate_M, self._max_total, self._weight_ME)
         _step_share(self._p_FK, target, weight * self._share_rate, self._haste.next_share(), self._share_floor, self._share_F)
 
     def hasten(self) -> None:
         """Spread more of the weight over the next rows: the concept has changed."""
         self._haste.begin()
+        self._lead.forget()
 
     def state_dict(self) -> State:
-        return {"mixers": self._weight_ME.copy(), "share": self._share_F.copy(), "haste": self._haste.state_dict()}
+        return {
+            "mixers": self._weight_ME.copy(),
+            "share": self._share_F.copy(),
+            "lead": self._lead.state_dict(),
+            "haste": self._haste.state_dict(),
+        }
 
     def load_state_dict(self, state: State) -> None:
         mixers, share = np.asarray(state["mixers"]), np.asarray(state["share"])
@@ -105,6 +117,7 @@ class Mixer:
             )
         self._weight_ME = mixers.astype(np.float64)
         self._share_F = share.astype(np.float64)
+        self._lead.load_state_dict(state["lead"])
         self._haste.load_state_dict(state["haste"])
 
     def weights(self) -> State:

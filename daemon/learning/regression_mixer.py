@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
 from daemon.learning.features.references import ROUNDING
+from daemon.learning.lead import NOBODY, Lead
 from daemon.learning.reactions import Haste
 from daemon.state import State
 
@@ -35,8 +36,9 @@ class RegressionMixer:
 
     M *mixers*, one a rate, each answer Σ w_e p_e and step down their loss by exponentiated gradient; *fixed share* weighs the
     mixers and the experts themselves by exp(-`share_rate` · loss), with a part `share` of the weight spread evenly at the usual
-    loss or more, less of it at less: where a level holds for long and then jumps, whoever repeats it stays in charge. Nothing
-    is learned before two targets differed.
+    loss or more, less of it at less: where a level holds for long and then jumps, whoever repeats it stays in charge. While one
+    expert has been closer than the mix, by more than chance (`Lead`), the answer is its own. Nothing is learned before two
+    targets differed.
 
     >>> mixer = RegressionMixer(num_experts=2, rates=(0.1,), share_rate=0.5, share=0.0)
     >>> mixer.learn(1.0, 1.0)      # the first target only tells the range
@@ -63,6 +65,7 @@ class RegressionMixer:
         # The usual loss; the rows learned, where all that came before two targets differed are one; the least and the largest
         # target; how many of the last rows, one after the other, lay beyond what a row may widen their range by.
         self._scalar_S = np.array([0.0, 0.0, 0.0, 0.0, 0.0])
+        self._lead = Lead(num_experts=num_experts)
         self._p_F = np.zeros(num_forecasters)
         self._mixed = 0.0
 
@@ -84,10 +87,15 @@ class RegressionMixer:
         self._p_F = np.concatenate([np.zeros(num_mixers), p_E])
         self._p_F[:num_mixers] = (self._weight_ME * p_E).sum(axis=1)
         self._mixed = float((self._share_F * self._p_F).sum())
-        return self._mixed
+        leader = self._lead.leader
+        return self._mixed if leader == NOBODY else float(p_E[leader])
 
     def learn(self, target: float, weight: float) -> None:
         """Learn from the target of the row mixed last."""
+        if self._scalar_S[0] > 0.0:
+            off_E = np.abs(self._p_F[len(self._rate_M) :] - target)
+            gain_E = np.clip((abs(self._mixed - target) - off_E) / self._scalar_S[0], -LOSS_LIMIT, LOSS_LIMIT)
+            self._lead.learn(gain_E, weight)
         _learn(
             self._p_F, self._mixed, target, weight, self._rate_M, self._share_rate, self._haste.next_share(),
             self._weight_ME, self._share_F, self._scalar_S,
@@ -96,12 +104,14 @@ class RegressionMixer:
     def hasten(self) -> None:
         """Spread more of the weight over the next rows: the concept has changed."""
         self._haste.begin()
+        self._lead.forget()
 
     def state_dict(self) -> State:
         return {
             "mixers": self._weight_ME.copy(),
             "share": self._share_F.copy(),
             "scalars": self._scalar_S.copy(),
+            "lead": self._lead.state_dict(),
             "haste": self._haste.state_dict(),
         }
 
@@ -109,6 +119,7 @@ class RegressionMixer:
         self._weight_ME = np.array(state["mixers"], dtype=np.float64)
         self._share_F = np.array(state["share"], dtype=np.float64)
         self._scalar_S = np.array(state["scalars"], dtype=np.float64)
+        self._lead.load_state_dict(state["lead"])
         self._haste.load_state_dict(state["haste"])
 
     def weights(self) -> State:

@@ -188,7 +188,8 @@ def test_the_state_is_counted_by_part() -> None:
     learn(model, range(20))
     num_bytes = model.state_bytes()
     assert set(num_bytes) == {*model.expert_names, "text", "mixer", "anchor"}
-    assert num_bytes["mixer"] == 8 * (3 * len(model.expert_names) + 3 + len(model.expert_names))
+    num_experts = len(model.expert_names)
+    assert num_bytes["mixer"] == 8 * (3 * num_experts + 3 + num_experts + 3 * num_experts)
 
 
 def test_the_first_thousand_mails_without_an_encoder() -> None:

@@ -1,0 +1,109 @@
+"""Who leads the mixture, when, and what the answer is then."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from daemon.learning.lead import NOBODY, Lead, errors_saved, follow
+from daemon.learning.mixer import Mixer
+from daemon.learning.regression_mixer import RegressionMixer
+
+
+def leaders(gains: list[list[float]], *, weight: float = 1.0) -> list[int]:
+    lead, seen = Lead(num_experts=len(gains[0])), []
+    for gain_E in gains:
+        lead.learn(np.array(gain_E), weight)
+        seen.append(lead.leader)
+    return seen
+
+
+def test_errors_saved_by_hand() -> None:
+    mixed_K = np.array([0.5, 0.3, 0.2])
+    p_EK = np.array([[0.4, 0.5, 0.1], [0.6, 0.3, 0.1], [0.1, 0.3, 0.6]])  # 1, 0 and, but for the spare, 1
+    assert errors_saved(p_EK, mixed_K, 1).tolist() == [1.0, 0.0, 1.0]
+    assert errors_saved(p_EK, mixed_K, 0).tolist() == [-1.0, 0.0, -1.0]
+    assert errors_saved(p_EK, mixed_K, 2).tolist() == [0.0, 0.0, 0.0]  # a new label: all are wrong
+    assert errors_saved(np.ones((2, 1)), np.ones(1), 0).tolist() == [0.0, 0.0]  # no label is known yet
+
+
+def test_the_likeliest_class_of_the_leader_changes_places_with_that_of_the_mixture() -> None:
+    mixed_K = np.array([0.5, 0.1, 0.3, 0.1])
+    assert follow(np.array([0.1, 0.6, 0.2, 0.1]), mixed_K).tolist() == [0.1, 0.5, 0.3, 0.1]
+    assert follow(np.array([0.1, 0.0, 0.2, 0.7]), mixed_K).tolist() == [0.3, 0.1, 0.5, 0.1]  # never the spare
+    assert follow(np.array([0.6, 0.2, 0.1, 0.1]), mixed_K).tolist() == mixed_K.tolist()
+
+
+def test_chance_is_no_lead() -> None:
+    generator = np.random.default_rng(0)
+    gains = generator.choice([-1.0, 0.0, 1.0], size=(20_000, 1), p=[0.1, 0.8, 0.1])
+    seen = np.array(leaders(gains.tolist()))
+    assert (seen == 0).mean() < 0.1
+    assert leaders([[1.0]] * 4 + [[-1.0]] * 4) == [NOBODY] * 8
+
+
+def test_a_lead_is_lost_within_some_hundred_rows_once_the_mixture_is_better() -> None:
+    generator = np.random.default_rng(1)
+    ahead = (generator.random(5_000) < 0.1).astype(float)
+    behind = -(generator.random(1_000) < 0.3).astype(float)
+    seen = leaders([[gain] for gain in [*ahead, *behind]])
+    assert seen[1_000] == seen[4_999] == 0
+    assert seen[5_000:].index(NOBODY) < 700
+
+
+def test_a_lead_does_not_depend_on_the_unit_of_weights() -> None:
+    gains = np.random.default_rng(2).normal(0.1, 1.0, size=(2_000, 3)).tolist()
+    assert leaders(gains) == leaders(gains, weight=1024.0)
+    assert len(set(leaders(gains))) > 1
+
+
+def test_the_answer_is_the_leaders_though_the_weights_are_with_the_others() -> None:
+    mixer = Mixer(num_experts=3, rates=(), share_rate=0.0)  # weights that never move
+    answers = []
+    for target in [0, 1, 0, 1, 0, 1, 0]:
+        p_EK = np.full((3, 3), 0.1)
+        p_EK[0, target] = p_EK[1, 1 - target] = p_EK[2, 1 - target] = 0.8
+        mixed_K = mixer.mix(p_EK)
+        answers.append(int(mixed_K.argmax()) == target)
+        np.testing.assert_allclose(sorted(mixed_K), [0.1, 1 / 3, 17 / 30], rtol=1e-12)
+        mixer.learn(target, 1.0)
+    assert answers == [False] * 5 + [True] * 2
+    mixer.hasten()
+    assert mixer.mix(p_EK).argmax() == 1
+
+
+def test_an_alarm_ends_a_lead() -> None:
+    lead = Lead(num_experts=1)
+    for _ in range(10):
+        lead.learn(np.ones(1), 1.0)
+    assert lead.leader == 0
+    lead.forget()
+    assert lead.leader == NOBODY
+    lead.learn(np.ones(1), 1.0)
+    assert lead.leader == NOBODY
+
+
+@pytest.mark.parametrize("cut", [3, 40])
+def test_it_goes_on_identically_after_a_reload(cut: int) -> None:
+    gains = np.random.default_rng(4).normal(0.2, 1.0, size=(200, 4))
+    whole, first = Lead(num_experts=4), Lead(num_experts=4)
+    for gain_E in gains:
+        whole.learn(gain_E, 1.0)
+    for gain_E in gains[:cut]:
+        first.learn(gain_E, 1.0)
+    second = Lead(num_experts=4)
+    second.load_state_dict(first.state_dict())
+    assert second.leader == first.leader
+    for gain_E in gains[cut:]:
+        second.learn(gain_E, 1.0)
+    assert second.state_dict()["sums"].tobytes() == whole.state_dict()["sums"].tobytes()
+    assert second.leader == whole.leader
+
+
+def test_a_regression_repeats_whoever_is_closer_all_along() -> None:
+    mixer = RegressionMixer(num_experts=2)
+    for row in range(60):
+        target = float(row % 7)
+        answer = mixer.mix(np.array([target, target + 1.0]))
+        mixer.learn(target, 1.0)
+    assert answer == target
