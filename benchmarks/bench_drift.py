@@ -1,6 +1,6 @@
 """How soon each detector finds known drifts, how often it raises an alarm where there is none, and what reactions are worth.
 
-    python -m benchmarks.bench_drift [--budget 0.1] [--seeds 8] [--detectors glr,adwin,…]
+    python -m benchmarks.bench_drift [--budget 0.01] [--seeds 8] [--detectors glr,adwin,…]
         [--reactions "elec2, default;…"] [--inputs "elec2;…"]
 
 Merges its figures into docs/drift.json and writes docs/drift.md. The reactions are those of learnd itself (reactions.py);
@@ -138,7 +138,7 @@ def detector_row(name: str, *, budget: float, num_seeds: int, on: Mapping[str, l
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budget", type=float, default=0.1, help="false alarms per 100,000 stable rows (0.1)")
+    parser.add_argument("--budget", type=float, default=0.01, help="false alarms per 100,000 stable rows (0.01)")
     parser.add_argument("--seeds", type=int, default=8, help="unseen seeds of each generator (8)")
     parser.add_argument("--detectors", default=",".join([*KINDS, RIVER_ADWIN]), help="comma-separated; all; '' for none")
     parser.add_argument("--reactions", default=";".join(case.name for case in CASES), help="cases with ; between; '' for none")

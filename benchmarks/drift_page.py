@@ -35,7 +35,7 @@ REACTIONS: Final = """
 ## Reactions
 
 `learnd backtest` with all reactions on, and with each off in turn; detectors and their budget are the defaults (glr and adwin,
-together 0.2 alarms per 100,000 stable rows). "After drifts": errors in the 500 rows from each true drift on, or, where none is
+together 0.02 alarms per 100,000 stable rows). "After drifts": errors in the 500 rows from each true drift on, or, where none is
 known, from each alarm of the run with all on. Found, delay and false count the alarms on the error (a drift found by both
 detectors counts once, at the first; "alarms" counts both). Figures are means over the seeds; false alarms their sum. Variants
 alike to the last digit mean that no alarm was raised, or that the reaction came too late to change an answer.

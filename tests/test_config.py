@@ -102,10 +102,10 @@ def test_the_detectors_of_a_regression_are_those_calibrated_for_one() -> None:
 
 def test_budgets_are_those_that_were_calibrated() -> None:
     assert (BUDGETS[0], BUDGETS[-1]) == (LEAST_BUDGET, LARGEST_BUDGET)
-    for budget, told in (("0.09", 1), ("0.1", 0), ("10", 0), ("11", 1)):
+    for budget, told in (("0.009", 1), ("0.01", 0), ("10", 0), ("11", 1)):
         given = ["monitoring.input_detector=true", f"monitoring.input_alarms_per_100k={budget}"]
         _, mistakes = examine(None, defaults=FILES, environ={}, overrides=given)
-        assert mistakes == [f"monitoring.input_alarms_per_100k: {budget} was not calibrated; choose from 0.1 to 10"] * told
+        assert mistakes == [f"monitoring.input_alarms_per_100k: {budget} was not calibrated; choose from 0.01 to 10"] * told
 
 
 def test_an_empty_label_is_none() -> None:

@@ -13,7 +13,7 @@ from daemon.settings.operation import MonitoringSettings
 BINARY_DETECTORS = ("stepd", "hddm_w", "hddm_a")
 
 # False alarms per 100,000 rows that each detector is calibrated for (daemon.monitoring.drift.calibration).
-LEAST_BUDGET, LARGEST_BUDGET = 0.1, 10.0
+LEAST_BUDGET, LARGEST_BUDGET = 0.01, 10.0
 
 # What Kafka takes for the address of a broker, and for a topic's name.
 BROKER = re.compile(r"(\w+://)?([^\s:,\[\]]+|\[[0-9a-fA-F:.%]+\])(:\d{1,5})?")

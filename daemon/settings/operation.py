@@ -19,7 +19,7 @@ class MonitoringSettings(Section):
         "Drift detectors on the error; on that of a regression as a share of its level over 100 rows, from row 100 on.",
     )
     alarms_per_100k: PositiveFloat = fixed(
-        0.2, "False alarms in 100,000 stable rows that all detectors of the error together may raise."
+        0.02, "False alarms in 100,000 stable rows that all detectors of the error together may raise."
     )
     direction: Literal["worse", "both"] = fixed("worse", "Changes of the error that raise an alarm.")
     pause_rows: NonNegativeInt = fixed(

@@ -16,7 +16,7 @@ from daemon.monitoring.drift.watch import Direction
 Floats = NDArray[np.float64]
 BETTER_OR_WORSE = [name for name, kind in KINDS.items() if kind.relative]
 # What the default settings give each of their two detectors.
-DEFAULT_BUDGET = 0.1
+DEFAULT_BUDGET = 0.01
 
 
 def noise(num_rows: int, *, seed: int) -> Floats:
