@@ -13,7 +13,7 @@ from daemon.monitoring.alarm import Alarm
 from daemon.monitoring.gate import Decision
 from daemon.monitoring.telemetry import Telemetry
 from daemon.pipeline import Pipeline
-from daemon.state import JSON
+from daemon.state import JSON, loading
 from daemon.storage.canonical import sha256_of
 from daemon.storage.checkpoints import Checkpoint, Checkpoints
 from daemon.storage.ledger import Ledger
@@ -72,7 +72,9 @@ class Keeper:
             if version is None:
                 return
             snapshot = self._snapshots.open(version)
-            pipeline.guard.serve(snapshot.read_weights(), rows=snapshot.manifest["rows"])
+            weights = snapshot.read_weights()
+            with loading(f"snapshot {version}"):
+                pipeline.guard.serve(weights, rows=snapshot.manifest["rows"])
         except SnapshotError as error:
             logger.warning("the gate begins anew with the next snapshot: %s", error)
         else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from daemon.errors import LedgerError
 from daemon.pipeline import Pipeline
 from daemon.plan import Plan
-from daemon.state import JSON
+from daemon.state import JSON, loading
 from daemon.storage.checkpoints import Checkpoint
 from daemon.storage.entries import Entry
 from daemon.storage.ledger import Ledger
@@ -97,7 +97,8 @@ def _resume(
         pipeline.carried_out(1, opened.chain)
     else:
         _check_belongs(checkpoint, ledger)
-        pipeline.load_state_dict(checkpoint.state)
+        with loading(f"checkpoint {checkpoint.name}"):
+            pipeline.load_state_dict(checkpoint.state)
         pipeline.carried_out(checkpoint.meta["ledger"]["position"], checkpoint.meta["ledger"]["chain"])
         fingerprint = checkpoint.meta["fingerprint"]
         _tell_other_settings(checkpoint, terms.config)

@@ -19,6 +19,7 @@ from daemon.serving.server import Server
 from daemon.serving.service import Limits
 from daemon.serving.telemetry import Telemetry
 from daemon.settings import Settings
+from daemon.state import loading
 from daemon.storage.canonical import sha256_of
 from daemon.storage.snapshot import Snapshot
 from daemon.storage.snapshots import Snapshots
@@ -60,7 +61,9 @@ class ModelAnswerer:
         inputs = settings.model.inputs
         self.reads: Sequence[Literal["text", "features"]] = ("text", "features") if inputs == "both" else (inputs,)
         self._model: Model = models.model(settings, encoder=_encoder(snapshot), device=choose_device(device))
-        self._model.load_weights(snapshot.read_weights())
+        weights = snapshot.read_weights()
+        with loading(f"snapshot {snapshot.path.name}"):
+            self._model.load_weights(weights)
 
     def answer(self, inputs: Sequence[Input]) -> Sequence[Answer]:
         batch = Batch([row.text for row in inputs], [row.features for row in inputs])

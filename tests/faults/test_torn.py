@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from daemon.storage.checkpoints import Checkpoints
 from daemon.storage.snapshots import Snapshots
 from tests.crash import runs
 from tests.faults.processes import learnd
@@ -108,6 +109,22 @@ def test_without_a_whole_checkpoint_all_is_learned_again_from_the_ledger(
     assert "resuming at row 0;" in resumed.log
     assert f"{pointer}: names no checkpoint" in resumed.log
     assert pointer.read_text() == f"{checkpoints(folder)[0].name}\n"
+
+
+def test_a_checkpoint_of_another_version_is_refused_with_the_remedy(tmp_path: Path, killed: Path, mail: list[str]) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(killed, folder)
+    kept = Checkpoints(folder / "checkpoints", keep=100)
+    newest = kept.load_newest()
+    assert newest is not None
+    del newest.state["learner"]["model"]["mixer"]
+    kept.save(step=newest.step, state=newest.state, meta=newest.meta)
+    with learnd("train", [*runs.common(folder), *mail], "--until-end", log_file=tmp_path / "log") as resumed:
+        assert resumed.process.wait(120) == 2
+    told = resumed.log.strip().splitlines()[-1]
+    assert f"checkpoint {int(newest.name) + 1:012d} holds the state of another version of learnd (KeyError: 'mixer')" in told
+    assert "or start with a fresh storage.folder" in told
+    assert "Traceback" not in resumed.log
 
 
 def test_torn_hold_publishes_and_drops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
