@@ -77,14 +77,14 @@ def _learn(gain_E: Floats, weight: float, sum_ES: Floats) -> int:
 def errors_saved(p_EK: Floats, mixed_K: Floats, target: int) -> Floats:
     """(E,) 1 where the mixture is wrong about the class and the expert is not, -1 where it is the other way, else 0.
 
-    Both answer the likeliest class but the spare, which is the last.
+    Both answer the likeliest class but the spare, which is the last; an expert that holds nothing for possible is wrong.
     """
     num_known = len(mixed_K) - 1
     saved_E = np.zeros(len(p_EK))
     if num_known:
         right = mixed_K[:num_known].argmax() == target
         for e in range(len(p_EK)):
-            alone = p_EK[e, :num_known].argmax() == target
+            alone = p_EK[e, target] > 0.0 and p_EK[e, :num_known].argmax() == target
             saved_E[e] = 0.0 if alone == right else 1.0 if alone else -1.0
     return saved_E
 

@@ -13,6 +13,7 @@ from daemon.learning.experts.mlp_residual import MLPResidual
 from daemon.learning.experts.residual import Guess
 from daemon.learning.features.references import Reference
 from daemon.learning.features.table import TableFeatures
+from daemon.learning.features.table_kernels import CATEGORY
 from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.features.text import TextFeatures
 
@@ -28,7 +29,7 @@ def regression_experts(
     if text:
         experts += _on_text(text, history.mean)
     if table:
-        experts += _on_table(table, history.mean, seed=seed)
+        experts += _on_table(table, history.mean, text, seed=seed)
     if history.enabled:
         experts += _on_targets(history, seed=seed)
         if table:
@@ -53,14 +54,7 @@ class Embedding:
 
 def _on_text(text: TextFeatures, mean: Reference) -> list[Expert]:
     """N-grams alone; the embedding alone; and n-grams for what the embedding leaves over."""
-
-    def ngrams(name: str, reference: Reference, rate: float) -> Expert:
-        def row() -> SparseRow:
-            return text.indices.astype(np.uint64), text.values
-
-        return HashedResidual(name=name, reference=reference, row=row, rate=rate, bits=NGRAM_BITS, error_limit=1.0)
-
-    experts = [ngrams("ngrams_slow", mean, 1.0), ngrams("ngrams_fast", mean, 3.0)]
+    experts = [_ngrams("ngrams_slow", text, mean, 1.0), _ngrams("ngrams_fast", text, mean, 3.0)]
     if text.width:
         embedding = LinearResidual(
             name="embedding", reference=mean, inputs=(Embedding(text),), forgetting=0.9999, error_limit=3.0
@@ -68,13 +62,21 @@ def _on_text(text: TextFeatures, mean: Reference) -> list[Expert]:
         # After the embedding in the pool, whose prediction they start from.
         experts += [
             embedding,
-            ngrams("embedding_and_ngrams_slow", embedding.prediction, 0.3),
-            ngrams("embedding_and_ngrams_fast", embedding.prediction, 1.0),
+            _ngrams("embedding_and_ngrams_slow", text, embedding.prediction, 0.3),
+            _ngrams("embedding_and_ngrams_fast", text, embedding.prediction, 1.0),
         ]
     return experts
 
 
-def _on_table(table: TableFeatures, mean: Reference, *, seed: int) -> list[Expert]:
+def _ngrams(name: str, text: TextFeatures, reference: Reference, rate: float) -> Expert:
+    def row() -> SparseRow:
+        return text.indices.astype(np.uint64), text.values
+
+    return HashedResidual(name=name, reference=reference, row=row, rate=rate, bits=NGRAM_BITS, error_limit=1.0)
+
+
+def _on_table(table: TableFeatures, mean: Reference, text: TextFeatures | None, *, seed: int) -> list[Expert]:
+    """The columns; and n-grams for what the columns leave over."""
     row = table.current
 
     def fourier(name: str, bandwidth: float, forgetting: float, part: int) -> Expert:
@@ -85,14 +87,28 @@ def _on_table(table: TableFeatures, mean: Reference, *, seed: int) -> list[Exper
     def tiles() -> SparseRow:
         return table.tiles.hashes_T, np.ones(len(table.tiles.hashes_T), dtype=np.float32)
 
-    return [
-        LinearResidual(name="linear", reference=mean, inputs=(row,), forgetting=0.9998, error_limit=3.0),
+    def categories() -> SparseRow:
+        hashes_T = table.category_N[table.known_N == CATEGORY]
+        return hashes_T, np.ones(len(hashes_T), dtype=np.float32)
+
+    linear = LinearResidual(name="linear", reference=mean, inputs=(row,), forgetting=0.9998, error_limit=3.0)
+    experts = [
+        linear,
         LinearResidual(name="linear_fast", reference=mean, inputs=(row,), forgetting=0.99, error_limit=3.0),
         fourier("fourier_narrow", 0.4, 0.9998, 0),
         fourier("fourier_wide", 1.2, 0.999, 1),
         MLPResidual(name="mlp", reference=mean, inputs=row, seed=seed + 2),
         HashedResidual(name="tiles", reference=mean, row=tiles, rate=0.3),
+        HashedResidual(name="categories", reference=mean, row=categories, rate=1.0),
+        HashedResidual(name="linear_and_categories", reference=linear.prediction, row=categories, rate=3.0),
     ]
+    if text:
+        # After the linear one in the pool, whose prediction they start from.
+        experts += [
+            _ngrams("linear_and_ngrams_slow", text, linear.prediction, 1.0),
+            _ngrams("linear_and_ngrams_fast", text, linear.prediction, 3.0),
+        ]
+    return experts
 
 
 def _on_targets(history: TargetHistory, *, seed: int) -> list[Expert]:

@@ -24,6 +24,8 @@ def test_errors_saved_by_hand() -> None:
     assert errors_saved(p_EK, mixed_K, 1).tolist() == [1.0, 0.0, 1.0]
     assert errors_saved(p_EK, mixed_K, 0).tolist() == [-1.0, 0.0, -1.0]
     assert errors_saved(p_EK, mixed_K, 2).tolist() == [0.0, 0.0, 0.0]  # a new label: all are wrong
+    # Nor does it save anything to hold nothing for possible, though the first of equals is the first class.
+    assert errors_saved(np.zeros((1, 3)), np.array([0.2, 0.6, 0.2]), 0).tolist() == [0.0]
     assert errors_saved(np.ones((2, 1)), np.ones(1), 0).tolist() == [0.0, 0.0]  # no label is known yet
 
 

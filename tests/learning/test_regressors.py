@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from river import datasets
 
 from daemon.errors import StateError
@@ -21,6 +22,8 @@ from daemon.learning.regressors import regression_experts
 from daemon.storage.tensors import all_finite
 from tests.contracts.expert_checks import CHECKS, Case, Pool, assert_same_state
 from tests.contracts.weight_checks import check_weight_two_doubles_the_step
+
+Floats = NDArray[np.float64]
 
 NUM_ROWS = 60
 RANDOM = np.random.default_rng(5)
@@ -174,3 +177,26 @@ def test_chick_weights_are_followed_chick_by_chick() -> None:
 def test_water_flow_is_better_than_repeating_the_last_value() -> None:
     model, last = mean_absolute_error(make_model(), (({}, flow) for _, flow in datasets.WaterFlow()))
     assert model < 0.96 * last
+
+
+def additive(num_rows: int = 900) -> tuple[list[str], list[dict[str, float | str]], Floats]:
+    """What two words of 60 are worth, beside what the values of two columns of 40 categories are, or one of numbers."""
+    random = np.random.default_rng(11)
+    worth_V, worth_CV = random.normal(size=60), random.normal(size=(2, 40))
+    words = random.integers(60, size=(num_rows, 2))
+    categories, numbers = random.integers(40, size=(num_rows, 2)), random.normal(size=num_rows)
+    texts = [f"w{a} w{b}" for a, b in words]
+    rows: list[dict[str, float | str]] = [
+        {"x": float(x), "a": f"v{a}", "b": f"v{b}"} for x, (a, b) in zip(numbers, categories, strict=True)
+    ]
+    of_words, of_categories = worth_V[words].sum(axis=1), worth_CV[0, categories[:, 0]] + worth_CV[1, categories[:, 1]]
+    return texts, rows, np.stack([of_words, of_categories, 2.0 * numbers], axis=1)
+
+
+@pytest.mark.parametrize(("with_text", "parts"), [(True, [0, 2]), (False, [1]), (False, [1, 2])])
+def test_what_words_and_columns_add_is_learned_together(with_text: bool, parts: list[int]) -> None:
+    texts, rows, worth_RP = additive()
+    target_B = worth_RP[:, parts].sum(axis=1)
+    model = make_model(text=with_text, history=False)
+    output_B = model.learn(Batch(texts if with_text else [""] * len(rows), rows), target_B, np.ones(len(rows)))
+    assert abs(output_B - target_B)[600:].mean() < 0.25 * abs(target_B - target_B.mean()).mean()

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from river import datasets
 
 from daemon.learning.batch import Batch
+from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.mixer import Mixer
@@ -104,6 +106,43 @@ def test_no_cut_of_the_stream_changes_a_bit() -> None:
     for i in range(60):
         one_by_one.learn(as_batch(ROWS[i : i + 1]), target_B[i : i + 1], np.ones(1))
     assert_same_state(one_by_one.state_dict(), whole.state_dict())
+
+
+def sorted_by_label(*, num_classes: int = 4, num_rows: int = 60) -> tuple[list[Row], NDArray[np.float64]]:
+    random = np.random.default_rng(12)
+    target_B = np.repeat(np.arange(num_classes, dtype=np.float64), num_rows)
+    means_CD = random.normal(size=(num_classes, 4)) * 2.0
+    points_BD = means_CD[target_B.astype(int)] + random.normal(size=(len(target_B), 4))
+    rows: list[Row] = [
+        {**{f"x{d}": float(x) for d, x in enumerate(point)}, "of": f"c{i % 3}"} for i, point in enumerate(points_BD)
+    ]
+    return rows, target_B
+
+
+def test_of_labels_that_come_sorted_the_balanced_answer_forgets_none() -> None:
+    rows, target_B = sorted_by_label()
+    model = make_mixture()
+    model.learn(as_batch(rows), target_B, np.ones(len(rows)))
+    assert (model.predict(as_batch(rows)).argmax(axis=1) == target_B).mean() < 0.6
+    balanced_BC = model.predict_balanced(as_batch(rows))
+    assert (balanced_BC.argmax(axis=1) == target_B).mean() > 0.9
+    np.testing.assert_allclose(balanced_BC.sum(axis=1), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(model.predict_balanced(as_batch([{}])), [[0.25] * 4], rtol=1e-12)
+    server = make_mixture()
+    server.load_weights(model.weights())
+    assert server.predict_balanced(as_batch(rows)).tobytes() == balanced_BC.tobytes()
+
+
+def test_of_a_text_beside_a_table_the_balanced_answer_reads_both() -> None:
+    rows, target_B = sorted_by_label()
+    texts, table = TextFeatures(encoder=None), TableFeatures()
+    experts = text_experts(texts)
+    words = next(expert for expert in experts if isinstance(expert, WordBayes))
+    experts += table_experts(table, seed=0, words=words)
+    model = Mixture(extractors={"text": texts, "table": table}, experts=experts, mixer=Mixer(num_experts=len(experts)))
+    model.learn(Batch(["the same words"] * len(rows), rows), target_B, np.ones(len(rows)))
+    balanced_BC = model.predict_balanced(Batch(["the same words"] * len(rows), rows))
+    assert (balanced_BC.argmax(axis=1) == target_B).mean() > 0.9
 
 
 def test_rows_of_weight_zero_leave_the_state_as_if_they_had_not_come() -> None:

@@ -34,7 +34,8 @@ class TableBayes(Expert):
     A number's Gaussian is that of the class and one more row, which is as the column is over all classes; a category has
     (its count in the class + 1) of (the column's rows of the class + its categories + 1). It forgets nothing, and a category
     seen once counts at once: what an identifier decides is known from its second row on. With `words`, which stand before it
-    in the pool, what they say of the row's text is added.
+    in the pool, what they say of the row's text is added. Without ln(rows_k + ½) the answer is a balanced one: what was
+    learned of a class does not fade while others come.
 
     Memory: 48 bytes a column and class, and the categories seen within 64 MiB (see `SlotTable`).
 
@@ -56,15 +57,22 @@ class TableBayes(Expert):
         self._num_categories_N = np.zeros(0)
 
     def predict(self) -> Floats:
+        return self._softmax.predict(self._score(np.log(self._rows_K + 0.5)))
+
+    def predict_balanced(self) -> Floats:
+        return self._softmax.of(self._score(np.zeros(len(self._rows_K))))
+
+    def _score(self, prior_K: Floats) -> Floats:
+        """(K,) the logarithms of a prior, of what each column and of what the words say."""
         features = self._features()
         slots = self._slots.find(features) if len(features) else features
         score_K = _scores(
-            self._rows_K, self._table.known_N, self._table.value_N, slots, self._slots.cells, self._num_categories_N,
+            prior_K, self._table.known_N, self._table.value_N, slots, self._slots.cells, self._num_categories_N,
             self._column_NKS,
         )  # fmt: skip
         if self._words:
             score_K += self._words.score_K
-        return self._softmax.predict(score_K)
+        return score_K
 
     def learn(self, target: float, weight: float) -> None:
         if weight == 0.0:
@@ -131,10 +139,10 @@ class TableBayes(Expert):
 
 @compiled
 def _scores(
-    rows_K: Floats, known_N: Ints, value_N: Floats, slots: Slots, cells: Cells, num_categories_N: Floats, column_NKS: Floats
+    prior_K: Floats, known_N: Ints, value_N: Floats, slots: Slots, cells: Cells, num_categories_N: Floats, column_NKS: Floats
 ) -> Floats:
     """(K,) the logarithms of the prior and of each column, summed."""
-    score_K: Floats = np.log(rows_K + 0.5)
+    score_K: Floats = prior_K.copy()
     next_slot = 0
     for n in range(min(len(known_N), len(column_NKS))):
         if known_N[n] == NUMBER:

@@ -37,6 +37,10 @@ class TemperedSoftmax:
         self._p_K = _softmax(score_K, self._count_K, self._log_temperature_S[0], self._discounts_new)
         return self._p_K
 
+    def of(self, score_K: Floats) -> Floats:
+        """(K,) probabilities of other scores under the same temperature; nothing is kept."""
+        return _softmax(score_K, self._count_K, self._log_temperature_S[0], False)
+
     def learn(self, target: int, weight: float) -> None:
         """Learn from the class of the row predicted last."""
         _learn_temperature(self._score_K, self._p_K, target, weight * self._rate, self._log_temperature_S)
