@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.experts import forest_kernels as kernels
-from daemon.learning.experts.base import Expert
+from daemon.learning.experts.base import Expert, array_bytes
 from daemon.learning.experts.tempered import TemperedSoftmax
 from daemon.learning.features.table import TableFeatures
 from daemon.state import State
@@ -103,6 +103,10 @@ class Forest(Expert):
     def grow(self) -> None:
         self._num_known += 1
         self._softmax.grow()
+
+    def num_bytes(self) -> int:
+        own = (self._input_DM, self._target_M, self._weight_M, self._num_nodes_T, self._num_entries_T, *self._trees)
+        return sum(array.nbytes for array in own) + array_bytes(self._softmax.state_dict())
 
     def state_dict(self) -> State:
         self._fit_width()

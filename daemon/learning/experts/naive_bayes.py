@@ -69,6 +69,9 @@ class NaiveBayes(Expert):
         self._total_K = np.append(self._total_K, 0.0)
         self._rows_K = np.append(self._rows_K, 0.0)
 
+    def num_bytes(self) -> int:
+        return self._total_K.nbytes + self._rows_K.nbytes + self._table.num_bytes()
+
     def state_dict(self) -> State:
         return {"table": self._table.state_dict(), "totals": self._total_K.copy(), "rows": self._rows_K.copy()}
 

@@ -93,6 +93,10 @@ class SlotTable:
         self.num_slots = num_kept
         self._slot_F[self._feature_S[:num_kept]] = np.arange(1, num_kept + 1, dtype=np.int32)
 
+    def num_bytes(self) -> int:
+        """Memory that it takes: room for slots to come, and the index of all features, are no part of the state."""
+        return self.cells.nbytes + self._slot_F.nbytes + self._feature_S.nbytes + self._used_S.nbytes
+
     def state_dict(self) -> State:
         """`cells` is (S, P, K)."""
         return self.weights(self._num_planes) | {"used": self._used_S[: self.num_slots].copy(), "clock": self._clock}

@@ -100,6 +100,10 @@ class SoftmaxBank:
         self._dense.grow()
         self.predict()
 
+    def num_bytes(self) -> int:
+        """Memory of both tables."""
+        return self._sparse.num_bytes() + self._dense.num_bytes()
+
     def state_dict(self) -> State:
         return {"sparse": self._sparse.state_dict(), "dense": self._dense.state_dict()}
 
@@ -136,6 +140,9 @@ class _Member(Expert):
     def grow(self) -> None:
         if self._rate == 0:
             self._bank.grow()
+
+    def num_bytes(self) -> int:
+        return self._bank.num_bytes() if self._rate == 0 else 0
 
     def state_dict(self) -> State:
         return self._bank.state_dict() if self._rate == 0 else {}

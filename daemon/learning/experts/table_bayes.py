@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
-from daemon.learning.experts.base import Expert
+from daemon.learning.experts.base import Expert, array_bytes
 from daemon.learning.experts.slots import Cells, Slots, SlotTable
 from daemon.learning.experts.tempered import TemperedSoftmax
 from daemon.learning.experts.word_bayes import WordBayes
@@ -107,6 +107,9 @@ class TableBayes(Expert):
         self._rows_K = np.append(self._rows_K, 0.0)
         spare = self._column_NKS.shape[1] - 2
         self._column_NKS = np.insert(self._column_NKS, spare, self._column_NKS[:, spare], axis=1)
+
+    def num_bytes(self) -> int:
+        return array_bytes(self._counts()) + self._slots.num_bytes()
 
     def state_dict(self) -> State:
         return self._counts() | {"slots": self._slots.state_dict()}

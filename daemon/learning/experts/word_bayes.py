@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.experts.base import Expert
+from daemon.learning.experts.base import Expert, array_bytes
 from daemon.learning.experts.naive_bayes import add_scores, count
 from daemon.learning.experts.slots import SlotTable
 from daemon.learning.experts.tempered import TemperedSoftmax
@@ -69,6 +69,9 @@ class WordBayes(Expert):
         self._softmax.grow()
         self._total_K = np.append(self._total_K, 0.0)
         self._rows_K = np.append(self._rows_K, 0.0)
+
+    def num_bytes(self) -> int:
+        return array_bytes(self._counts()) + self._table.num_bytes()
 
     def state_dict(self) -> State:
         return self._counts() | {"table": self._table.state_dict()}

@@ -9,7 +9,6 @@ import numpy as np
 
 from daemon.errors import StateError
 from daemon.learning.batch import Batch
-from daemon.learning.experts.base import array_bytes
 from daemon.learning.experts.slots import Slots, SlotTable
 from daemon.learning.models import linear_kernels as kernels
 from daemon.learning.models.base import Floats, Model, check_rows
@@ -207,5 +206,4 @@ class Linear(Model):
         return {}
 
     def state_bytes(self) -> dict[str, int]:
-        tables = {"dense": self._dense, "sparse": self._sparse}
-        return {name: array_bytes(table.state_dict()) for name, table in tables.items()} | {"columns": self._stats_NS.nbytes}
+        return {"dense": self._dense.num_bytes(), "sparse": self._sparse.num_bytes(), "columns": self._stats_NS.nbytes}
