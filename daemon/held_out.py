@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from streams.errors import DecodeError
 from streams.record import Example, Record
 from streams.source import Source
 
+logger = logging.getLogger(__name__)
+
 Predict = Callable[[Batch], NDArray[np.float64]]
 
 
@@ -25,13 +28,16 @@ def score_held_out(
 ) -> dict[str, dict[str, Any]]:
     """The figures of report.json for each way to predict, over all rows of `source` that can be decoded.
 
-    A label that the learner never met counts as an error.
+    A label that the learner never met counts as an error. `dead_letters` counts the rows that cannot be decoded, of which the
+    log tells the first.
     """
     evaluations = {name: Evaluation(task=learner.task.name, detectors={}, window_rows=1, collect_auc=True) for name in predicts}
     source.open({})
-    ends = source.ends()
+    ends, dead_letters = source.ends(), 0
     while not source.exhausted(ends):
-        examples = _decoded(source.take_merged(batch_rows, ends=ends, timeout_s=TURN_S), decoder)
+        records = source.take_merged(batch_rows, ends=ends, timeout_s=TURN_S)
+        examples = _decoded(records, decoder, tells=not dead_letters)
+        dead_letters += len(records) - len(examples)
         if not examples:
             continue
         target_B = learner.task.look_up([example.target for example in examples])
@@ -39,14 +45,17 @@ def score_held_out(
             scored = Scored(learner.task.labels, target_B, predict(inputs(examples)), np.zeros(len(examples)))
             evaluations[name].observe(scored)
     reports = {name: evaluation.report() for name, evaluation in evaluations.items()}
-    return {name: {figure: report[figure] for figure in FIGURES} for name, report in reports.items()}
+    figures = {name: {figure: report[figure] for figure in FIGURES} for name, report in reports.items()}
+    return {name: {**each, "dead_letters": dead_letters} for name, each in figures.items()}
 
 
-def _decoded(records: list[Record], decoder: Decoder) -> list[Example]:
+def _decoded(records: list[Record], decoder: Decoder, *, tells: bool) -> list[Example]:
     examples = []
     for record in records:
         try:
             examples.append(decoder.decode(record))
-        except DecodeError:
-            continue
+        except DecodeError as error:
+            if tells:
+                logger.warning("the first row that is not scored: %s", error)
+                tells = False
     return examples

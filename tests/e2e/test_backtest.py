@@ -79,13 +79,15 @@ def test_the_linear_model_on_the_bundled_mail(tmp_path: Path) -> None:
 def test_a_second_file_is_scored_and_not_learned(tmp_path: Path) -> None:
     learned, held_out = tmp_path / "learned.csv", tmp_path / "held_out.csv"
     learned.write_text("x,label\n" + "".join(f"{i % 4},{'ab'[i % 4 // 2]}\n" for i in range(400)), encoding="utf-8")
-    # Of four rows one has another label and one a label that was never learned.
-    held_out.write_text("x,label\n0,a\n3,b\n1,b\n2,c\n", encoding="utf-8")
+    # Of four rows one has another label and one a label that was never learned; two more have none.
+    held_out.write_text("x,label\n0,a\n1,\n3,b\n1,b\n2,c\n2,\n", encoding="utf-8")
     flags = ("--set", "features.label_history=false", "--set", "features.earlier_rows=false")
     report, _ = backtest(tmp_path, learned, *flags, "--evaluate", str(held_out))
     alone, _ = backtest(tmp_path, learned, *flags)
     assert report["evaluation"]["examples"] == 4  # type: ignore[index]
     assert report["evaluation"]["errors"] == 2  # type: ignore[index]
+    assert report["evaluation"]["dead_letters"] == report["balanced"]["dead_letters"] == 2  # type: ignore[index]
+    assert report["dead_letters"] == 0
     assert alone["evaluation"] is None
     assert report["state_sha256"] == alone["state_sha256"]
 
