@@ -106,7 +106,7 @@ def model(settings: Settings, *, encoder: Encoder, device: torch.device, label_d
     if settings.model.kind == "linear":
         return _linear(settings)
     pool = _mixture(settings, encoder=encoder, device=device)
-    return Late(pool=pool, delay=label_delay) if label_delay else pool
+    return Late(pool=pool, delay=label_delay, blends=settings.model.inputs != "features") if label_delay else pool
 
 
 def blueprint(settings: Settings) -> dict[str, JSON]:

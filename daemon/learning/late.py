@@ -36,18 +36,20 @@ class Late(Model):
 
     `learn` returns what its own rows were predicted to be, and learns rows of earlier calls; `finish` learns the rest. The
     mixer learns from what the experts said when the row was predicted, so that it trusts each as far as it can be trusted
-    that long before the label; experts that count labels see only those that had arrived. The pool's answer is blended
-    with its balanced one, as far as late labels tell the frequency of the classes (see `StalePrior`). Rows predicted
-    before any label had arrived have no class to be answered: 0 throughout.
+    that long before the label; experts that count labels see only those that had arrived. With `blends` the pool's answer is
+    blended with its balanced one, as far as late labels tell the frequency of the classes (see `StalePrior`): of texts, whose
+    balanced answer is as good; that of a table is naive Bayes alone. Rows predicted before any label had arrived have no class
+    to be answered: 0 throughout.
 
     Memory: `delay` rows, with what E experts said of each.
     """
 
-    def __init__(self, *, pool: Pool, delay: int) -> None:
+    def __init__(self, *, pool: Pool, delay: int, blends: bool) -> None:
         if delay < 1:
             raise ValueError(f"a label delay of {delay} rows; it must be at least 1: without one, learn with the pool itself")
         self._pool = pool
         self._delay = delay
+        self._blends = blends
         self._prior = StalePrior()
         self._pending: deque[_Pending] = deque()
         self.weights_name = pool.weights_name
@@ -73,7 +75,7 @@ class Late(Model):
         for row, (text, features) in enumerate(new):
             self._pool.turn()
             said = self._pool.say(len(due) + row)
-            answers = self._pool.answers(said)
+            answers = self._pool.answers(said)[: 2 if self._blends else 1]
             outputs.append(self._prior.blend(*answers) if len(answers) == 2 else answers[0] if answers else np.zeros(0))
             self._pool.look(said)
             self._pending.append(_Pending(text, features, float(target_B[row]), float(weight_B[row]), said, answers))

@@ -150,7 +150,7 @@ def test_a_snapshot_answers_with_it() -> None:
 
 def test_it_may_come_and_go_while_labels_are_on_their_way() -> None:
     pool = text_mixture(with_encoder=False)
-    model = Late(pool=pool, delay=30)
+    model = Late(pool=pool, delay=30, blends=True)
     learn(model, *rows(100, seed=1))
     model.react()
     learn(model, *rows(100, seed=2))

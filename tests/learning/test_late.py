@@ -23,7 +23,7 @@ BATCH, TARGETS = topic_rows(120, seed=3)
 
 def late(delay: int, *, with_encoder: bool = True) -> tuple[Late, Mixture]:
     pool = text_mixture(with_encoder=with_encoder)
-    return Late(pool=pool, delay=delay), pool
+    return Late(pool=pool, delay=delay, blends=True), pool
 
 
 def learn(model: Late | Mixture, rows: range, *, cut: int, weight: float = 1.0) -> Floats:
@@ -46,6 +46,18 @@ def test_only_labels_that_had_arrived_are_answered() -> None:
     assert model.best_expert is not None
     assert (model.best_expert > 0.0).sum(axis=1).tolist() == known
     assert model.num_classes == 4
+
+
+def test_a_balanced_answer_is_blended_in_only_where_it_is_wanted() -> None:
+    """Texts that say nothing, under labels of which half are the first: the pool follows it, the balanced answer does not."""
+    nothing, target_B = Batch([""] * 80, [{}] * 80), np.array([0.0, 1.0, 0.0, 2.0] * 20)
+    answers, weights = [], []
+    for blends in (True, False):
+        model = Late(pool=text_mixture(with_encoder=False), delay=5, blends=blends)
+        answers.append(model.learn(nothing, target_B, np.ones(80))[-1])
+        weights.append(model.state_dict()["prior"]["weight"])
+    assert answers[1][0] > answers[0][0] + 0.02
+    assert weights[1] == 0.5
 
 
 def test_finished_it_has_learned_what_the_pool_learns_save_the_mixing() -> None:
@@ -118,7 +130,7 @@ def test_numbers_are_late_too() -> None:
     history = TargetHistory(table=None, enabled=True)
     last = Guess(name="last", reference=history.last)
     pool = RegressionMixture(extractors={"history": history}, experts=[last], mixer=RegressionMixer(num_experts=1))
-    model = Late(pool=pool, delay=2)
+    model = Late(pool=pool, delay=2, blends=True)
     output = model.learn(Batch([""] * 5, [{}] * 5), np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.ones(5))
     assert output.tolist() == [0.0, 0.0, 0.0, 1.0, 2.0]
     assert model.best_expert is not None

@@ -78,7 +78,11 @@ def learned(model: Model, *, cut: int) -> Model:
 
 @pytest.mark.parametrize(
     "make",
-    [make_mixture, lambda: text_mixture(with_encoder=False), lambda: Late(pool=text_mixture(with_encoder=False), delay=30)],
+    [
+        make_mixture,
+        lambda: text_mixture(with_encoder=False),
+        lambda: Late(pool=text_mixture(with_encoder=False), delay=30, blends=True),
+    ],
     ids=["tables", "texts", "late labels"],
 )
 def test_where_micro_batches_end_does_not_change_when_a_reaction_applies(make: Callable[[], Model]) -> None:
