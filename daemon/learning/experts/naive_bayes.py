@@ -98,12 +98,13 @@ def add_scores(
     """Add Σ_j x_j ln((n_jk + smoothing) / total_k) to each class's score; a feature without a slot has been in no class."""
     num_classes = len(score_K)
     length = 0.0
+    never = np.log(smoothing)  # of most features in most classes: a logarithm costs more than all else here
     for i in range(len(slots)):
         x = float(values[i])
         length += x
         for k in range(num_classes):
             counted = float(cells[slots[i], 0, k]) if slots[i] >= 0 else 0.0
-            score_K[k] += x * np.log(counted + smoothing)
+            score_K[k] += x * (never if counted == 0.0 else np.log(counted + smoothing))
     for k in range(num_classes):
         score_K[k] -= length * np.log(total_K[k])
 
