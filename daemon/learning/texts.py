@@ -22,7 +22,10 @@ def text_experts(features: TextFeatures, *, label_history: bool = True) -> list[
     lda = StreamingLDA(text=features) if features.width else None
     # The softmaxes read the LDA's prediction, so it stands before them.
     experts: list[Expert] = [lda, NearestNeighbours(text=features)] if lda else []
-    experts += [*SoftmaxBank(text=features, lda=lda).experts(), NaiveBayes(text=features), WordBayes(text=features)]
+    softmaxes = SoftmaxBank(text=features, lda=lda)
+    experts += softmaxes.experts()
+    # Behind the softmaxes, whose table they share.
+    experts += [NaiveBayes(text=features, table=softmaxes.table), WordBayes(text=features, table=softmaxes.table)]
     if label_history:
         experts += [
             MarkovLabel(decay=0.995, pseudo_count=1.0),

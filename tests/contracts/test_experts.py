@@ -17,15 +17,17 @@ from tests.learning.experts import test_finetuned, test_text_experts
 from tests.learning.tiny import tiny_bert
 
 FOUND = classes_of(Expert, experts)
+WHOLE = ("all", "text and table", "naive_bayes", "word_bayes")
 DOCUMENTED = sorted((kind for kind in FOUND if not kind.__name__.startswith("_")), key=lambda kind: kind.__name__)
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
-    """The whole pools that `CHECKS` and the table of steps run over in the tests of each area."""
+    """The whole pools that `CHECKS` and the table of steps run over in the tests of each area, and naive Bayes with its own
+    table, which it shares in the pool."""
     areas = (*test_text_experts.CASES, *test_tables.CASES, *test_regressors.CASES)
     encoder = tiny_bert(tmp_path_factory.mktemp("encoder"), test_finetuned.TOPICS.texts)
-    return [*(case for case in areas if case.name in ("all", "text and table")), test_finetuned.case(encoder)]
+    return [*(case for case in areas if case.name in WHOLE), test_finetuned.case(encoder)]
 
 
 def test_every_expert_and_extractor_is_in_a_pool_that_the_checks_run_over(cases: list[Case]) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from daemon.learning.batch import Batch
 from daemon.learning.experts.base import array_bytes
+from daemon.learning.features.hashing import NUM_FEATURES
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Floats, Model
@@ -121,16 +122,15 @@ def text_pool() -> Mixture:
 
 # A forest's bound: 8 bytes · 2,000 rows a column, and at most about 100 bytes · 2,000 rows for each of 32 trees.
 FOREST_BYTES = 8 * 2000 * MAX_COLUMNS + 32 * 100 * 2000
-# Of the hashed features those unused for longest are forgotten, a quarter at a time; the numbers by coordinate of the embedding
-# are 2 · 3 rates · 11 classes, with 12 bytes to find them.
-SOFTMAX_BYTES = (256 << 20) + (WIDTH + 1) * (2 * 3 * (NUM_TOPICS + 1) * 4 + 12)
-NAIVE_BAYES_BYTES = 64 << 20
+# Of the hashed features those unused for longest are forgotten, a quarter at a time; the index of all takes 4 bytes each. The
+# numbers by coordinate of the embedding are 2 · 3 rates · 12 classes, with 16 bytes to find them.
+SOFTMAX_BYTES = (384 << 20) + 4 * NUM_FEATURES + (WIDTH + 1) * (2 * 3 * 12 * 4 + 16)
 LINEAR_BYTES = 128 << 20
 
 STREAMS = (
     Stream("linear", lambda: Linear(classifies=True, reads_text=True), texts, {"sparse": LINEAR_BYTES}),
     Stream("tables", lambda: make_mixture(max_columns=MAX_COLUMNS), tables, {"forest": FOREST_BYTES}),
-    Stream("texts", text_pool, texts, {"softmax_0": SOFTMAX_BYTES, "naive_bayes": NAIVE_BAYES_BYTES}),
+    Stream("texts", text_pool, texts, {"softmax_0": SOFTMAX_BYTES}),
     Stream("numbers", lambda: make_model(text=True, max_columns=MAX_COLUMNS), numbers),
 )
 

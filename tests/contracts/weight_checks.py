@@ -74,6 +74,18 @@ def as_least_squares(entry: Learned) -> None:
         assert 1.0 < of_two < 2.0
 
 
+def as_a_text_table(entry: Learned) -> None:
+    """Weights, squares and counts add up; the two planes of logarithms follow from the counts, whichever way they came."""
+    num_rates = (entry.none.shape[1] - 4) // 2
+    logs = slice(num_rates, num_rates + 2)
+    adds_up(Learned(*(np.delete(cells_SPK, logs, axis=1) for cells_SPK in _fields(entry))))
+    as_twice(Learned(*(cells_SPK[:, logs] for cells_SPK in _fields(entry))))
+
+
+def _fields(entry: Learned) -> tuple[Floats, ...]:
+    return entry.none, entry.one, entry.two, entry.four, entry.twice
+
+
 def elsewhere(entry: Learned) -> None:
     """It depends on the weight in a way that no entry tells alone: a test of its own proves what it does."""
 
@@ -90,8 +102,10 @@ _TREES = ("column", "threshold", "child", "head", "entry_class", "entry_weight",
 STEPS: dict[type[Expert], Mapping[str, Relation]] = {
     DecayedPrior: {"counts": adds_up},
     MarkovLabel: {"counts": adds_up, "followed": adds_up},
-    NaiveBayes: {"table.cells": adds_up, "totals": adds_up, "rows": adds_up},
-    WordBayes: {"table.cells": adds_up, "totals": adds_up, "rows": adds_up, "softmax.log_temperature": adds_up},
+    NaiveBayes: {"table.cells": as_a_text_table, "totals": adds_up, "rows": adds_up},
+    WordBayes: {
+        "table.cells": as_a_text_table, "totals": adds_up, "rows": adds_up, "softmax.log_temperature": adds_up,
+    },
     TableBayes: {"columns": as_twice, "rows": adds_up, "slots.cells": adds_up, "softmax.log_temperature": adds_up},
     StreamingLDA: {
         "inverse": as_twice, "means": as_twice, "solved": as_twice, "squares": as_twice,
@@ -99,7 +113,7 @@ STEPS: dict[type[Expert], Mapping[str, Relation]] = {
     },
     NearestNeighbours: {"row_weights": adds_up},
     RankNeighbors: {"row_weights": adds_up},
-    _Member: {"sparse.cells": adds_up, "dense.cells": adds_up},
+    _Member: {"table.cells": as_a_text_table, "dense.cells": adds_up},
     Linear: {"weight": adds_up},
     Tiles: {"weight": adds_up, "bias": adds_up},
     FourierLeastSquares: _SQUARES | {"weight": as_least_squares, "softmax.log_temperature": adds_up},

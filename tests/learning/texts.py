@@ -59,11 +59,12 @@ def text_experts(text: TextFeatures) -> list[Expert]:
     """The whole text pool."""
     lda = StreamingLDA(text=text) if text.width else None
     experts: list[Expert] = [lda, NearestNeighbours(text=text, capacity=16)] if lda else []
+    softmaxes = SoftmaxBank(text=text, lda=lda)
     return [
         *experts,
-        *SoftmaxBank(text=text, lda=lda).experts(),
-        NaiveBayes(text=text),
-        WordBayes(text=text),
+        *softmaxes.experts(),
+        NaiveBayes(text=text, table=softmaxes.table),
+        WordBayes(text=text, table=softmaxes.table),
         MarkovLabel(decay=0.995, pseudo_count=0.5),
         DecayedPrior(half_life=32.0, pseudo_count=0.5),
     ]

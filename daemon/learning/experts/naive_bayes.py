@@ -7,20 +7,21 @@ from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
 from daemon.learning.experts.base import Expert
-from daemon.learning.experts.slots import Cells, Slots, SlotTable
-from daemon.learning.features.hashing import NUM_FEATURES
+from daemon.learning.experts.slots import Cells, Slots
+from daemon.learning.experts.text_table import TextTable
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
 
 Floats = NDArray[np.float64]
+Values = NDArray[np.float32]
 
 
 class NaiveBayes(Expert):
     """score_k = ln(prior_k) + Σ_j x_j ln((n_jk + α) / (n_k + α V)), with n_jk the x_j of class k's rows, V the features seen.
 
     x is the value of a feature in its row, not its raw count, which keeps long texts from being certain. α is small: what
-    one label alone has had counts for much, which is what the linear experts say least about. Memory is bounded by
-    `max_bytes` (see `SlotTable`).
+    one label alone has had counts for much, which is what the linear experts say least about. `table` is one that another
+    expert of the pool holds; without it, its own.
 
     >>> text = TextFeatures(encoder=None)
     >>> text.indices, text.values = np.array([7], np.int32), np.ones(1, np.float32)
@@ -32,12 +33,13 @@ class NaiveBayes(Expert):
     """
 
     def __init__(
-        self, *, text: TextFeatures, smoothing: float = 0.001, max_bytes: int = 64 << 20, name: str = "naive_bayes"
+        self, *, text: TextFeatures, smoothing: float = 0.001, table: TextTable | None = None, name: str = "naive_bayes"
     ) -> None:
         self.name = name
         self._text = text
         self._smoothing = smoothing
-        self._table = SlotTable(num_features=NUM_FEATURES, num_planes=1, max_bytes=max_bytes)
+        self._is_holder = table is None
+        self._table = table or TextTable(text=text)
         self._total_K = np.zeros(1)  # Σ_j n_jk
         self._rows_K = np.zeros(1)
 
@@ -49,9 +51,9 @@ class NaiveBayes(Expert):
 
     def _predict(self, p_K: Floats) -> Floats:
         """The distribution, into the logarithms of a prior."""
-        slots = self._table.find(self._text.indices)
         total_K = self._total_K + self._smoothing * (self._table.num_slots + 1)
-        add_scores(slots, self._text.values, self._table.cells, total_K, self._smoothing, p_K)
+        slots, values = self._table.find(), self._text.values
+        add_scores(slots, values, self._table.cells, self._table.log, total_K, self._smoothing, p_K)
         _to_distribution(p_K)
         return p_K
 
@@ -59,32 +61,36 @@ class NaiveBayes(Expert):
         if weight <= 0.0:
             return
         label = int(target)
-        slots = self._table.claim(self._text.indices)
-        count(slots, self._text.values, label, weight, self._table.cells)
-        self._total_K[label] += weight * float(self._text.values.sum(dtype=np.float64))
+        slots, planes = self._table.claim(), (self._table.count, self._table.log)  # which may move the cells
+        self._total_K[label] += count(slots, self._text.values, label, weight, self._table.cells, planes, self._smoothing)
         self._rows_K[label] += weight
 
     def grow(self) -> None:
-        self._table.grow()
         self._total_K = np.append(self._total_K, 0.0)
         self._rows_K = np.append(self._rows_K, 0.0)
+        self._table.grow_to(len(self._rows_K))
 
     def num_bytes(self) -> int:
-        return self._total_K.nbytes + self._rows_K.nbytes + self._table.num_bytes()
+        return self._total_K.nbytes + self._rows_K.nbytes + (self._table.num_bytes() if self._is_holder else 0)
 
     def state_dict(self) -> State:
-        return {"table": self._table.state_dict(), "totals": self._total_K.copy(), "rows": self._rows_K.copy()}
+        return self._counts() | ({"table": self._table.state_dict()} if self._is_holder else {})
 
     def weights(self) -> State:
-        return {"table": self._table.weights(1), "totals": self._total_K.copy(), "rows": self._rows_K.copy()}
+        return self._counts() | ({"table": self._table.weights()} if self._is_holder else {})
 
     def load_state_dict(self, state: State) -> None:
-        self._table.load_state_dict(state["table"])
+        if self._is_holder:
+            self._table.load_state_dict(state["table"])
         self._load_counts(state)
 
     def load_weights(self, state: State) -> None:
-        self._table.load_weights(state["table"])
+        if self._is_holder:
+            self._table.load_weights(state["table"])
         self._load_counts(state)
+
+    def _counts(self) -> State:
+        return {"totals": self._total_K.copy(), "rows": self._rows_K.copy()}
 
     def _load_counts(self, state: State) -> None:
         self._total_K = np.array(state["totals"], dtype=np.float64)
@@ -93,20 +99,22 @@ class NaiveBayes(Expert):
 
 @compiled
 def add_scores(
-    slots: Slots, values: NDArray[np.float32], cells: Cells, total_K: Floats, smoothing: float, score_K: Floats
+    slots: Slots, values: Values, cells: Cells, log_plane: int, total_K: Floats, smoothing: float, score_K: Floats
 ) -> None:
     """Add Σ_j x_j ln((n_jk + smoothing) / total_k) to each class's score; a feature without a slot has been in no class."""
     num_classes = len(score_K)
+    table = cells.reshape(cells.shape[0], -1)
+    start = log_plane * cells.shape[2]
     length = 0.0
-    never = np.log(smoothing)  # of most features in most classes: a logarithm costs more than all else here
     for i in range(len(slots)):
         x = float(values[i])
         length += x
-        for k in range(num_classes):
-            counted = float(cells[slots[i], 0, k]) if slots[i] >= 0 else 0.0
-            score_K[k] += x * (never if counted == 0.0 else np.log(counted + smoothing))
+        if slots[i] >= 0:
+            row_K = table[slots[i], start : start + num_classes]
+            for k in range(num_classes):
+                score_K[k] += x * row_K[k]
     for k in range(num_classes):
-        score_K[k] -= length * np.log(total_K[k])
+        score_K[k] += length * (np.log(smoothing) - np.log(total_K[k]))
 
 
 @compiled
@@ -120,7 +128,15 @@ def _to_distribution(p_K: Floats) -> None:
 
 
 @compiled
-def count(slots: Slots, values: NDArray[np.float32], label: int, weight: float, cells: Cells) -> None:
-    """Count a row's features for its class."""
+def count(
+    slots: Slots, values: Values, label: int, weight: float, cells: Cells, planes: tuple[int, int], smoothing: float
+) -> float:
+    """Count a row's features for its class, in the first of `planes`; in the second, how far the logarithm of a count is
+    above that of none: ln((n + smoothing) / smoothing), so that predicting takes none. Returns what was counted in all."""
+    total = 0.0
     for i in range(len(slots)):
-        cells[slots[i], 0, label] += np.float32(weight) * values[i]
+        counted = cells[slots[i], planes[0], label] + np.float32(weight) * values[i]
+        cells[slots[i], planes[0], label] = counted
+        cells[slots[i], planes[1], label] = np.log(counted / smoothing + 1.0)
+        total += weight * values[i]
+    return total

@@ -25,6 +25,9 @@ class SlotTable:
     costs one or two cache lines. Numbers beyond K are 0. A feature gets its slot by `claim` and starts from 0. Where the
     next slot or class would take more than `max_bytes`, the features that were not used for longest are forgotten; equally
     old ones go in the order of their slots, so that the same rows always leave the same table.
+
+    The arrays have their full length from the start, and memory comes as slots are first used: nothing is ever copied to
+    make room for one more.
     """
 
     def __init__(self, *, num_features: int, num_planes: int, max_bytes: int) -> None:
@@ -32,34 +35,45 @@ class SlotTable:
         self._max_bytes = max_bytes
         self.num_classes = 1
         self.num_slots = 0
+        self.num_evictions = 0
+        """How often features were forgotten here, by which a reader sees that slots have moved."""
         self._clock = 0
+        self._most_slots = 0
         self._slot_F = np.zeros(num_features, dtype=np.int32)  # slot + 1, 0 where the feature has none
-        self._feature_S = np.zeros(0, dtype=np.int32)
-        self._used_S = np.zeros(0, dtype=np.int64)
-        self.cells = np.zeros((0, num_planes, class_capacity(1)), dtype=np.float32)
+        self._allocate(self.max_slots)
 
     @property
     def max_slots(self) -> int:
-        """At least 1,024, whatever the bound and the number of classes."""
-        bytes_per_slot = self._num_planes * class_capacity(self.num_classes) * 4 + 12
-        return max(1024, self._max_bytes // bytes_per_slot)
+        """As many as there are features, within the bound; 1,024 whatever the bound and the number of classes."""
+        return min(len(self._slot_F), max(1024, self._max_bytes // self._bytes_per_slot))
+
+    @property
+    def _bytes_per_slot(self) -> int:
+        return self._num_planes * class_capacity(self.num_classes) * 4 + 12
+
+    @property
+    def features(self) -> Indices:
+        """(S,) the feature of each slot."""
+        return self._feature_S[: self.num_slots]
 
     def find(self, indices: Indices) -> Slots:
         """(n,) the slot of each feature, -1 where it has none."""
         slots: Slots = self._slot_F[indices] - 1
         return slots
 
-    def claim(self, indices: Indices) -> Slots:
-        """(n,) the slot of each of a row's distinct features; new ones get one, and all count as used now."""
+    def claim(self, indices: Indices, found: Slots | None = None) -> Slots:
+        """(n,) the slot of each of a row's distinct features; new ones get one, and all count as used now. `found` is what
+        `find` has just said of them, where the caller knows it."""
         self._clock += 1
-        num_new = int(np.count_nonzero(self._slot_F[indices] == 0))
+        slots = self.find(indices) if found is None else found.copy()
+        num_new = int(np.count_nonzero(slots < 0))
         if self.num_slots + num_new > self.max_slots:
             self._evict_down_to(max(0, min(int(self.max_slots * (1.0 - EVICTED_PART)), self.max_slots - num_new)))
-        if self.num_slots + num_new > len(self._feature_S):
-            doubled = min(max(2 * len(self._feature_S), 1024), self.max_slots)
-            self._resize(max(doubled, self.num_slots + num_new))
-        slots = np.empty(len(indices), dtype=np.int32)
+            slots = self.find(indices)
+            num_new = int(np.count_nonzero(slots < 0))  # the row's own may have been among the oldest
+            self._make_room(self.num_slots + num_new)
         self.num_slots = _claim(indices, self._clock, self.num_slots, self._slot_F, self._feature_S, self._used_S, slots)
+        self._most_slots = max(self._most_slots, self.num_slots)
         return slots
 
     def grow(self) -> None:
@@ -67,22 +81,33 @@ class SlotTable:
         self.num_classes += 1
         if class_capacity(self.num_classes) > self.cells.shape[2]:
             self._evict_down_to(self.max_slots)
-            self._resize(min(len(self._feature_S), self.max_slots))
+            self._move(self.max_slots)
         spare = self.num_classes - 1
         self.cells[: self.num_slots, :, spare] = self.cells[: self.num_slots, :, spare - 1]
 
-    def _resize(self, capacity: int) -> None:
-        capacity = max(capacity, self.num_slots)
-        cells = np.zeros((capacity, self._num_planes, class_capacity(self.num_classes)), dtype=np.float32)
-        kept = self.cells[: self.num_slots]
-        cells[: self.num_slots, :, : kept.shape[2]] = kept
-        self.cells = cells
-        self._feature_S = np.concatenate([self._feature_S[: self.num_slots], np.zeros(capacity - self.num_slots, np.int32)])
-        self._used_S = np.concatenate([self._used_S[: self.num_slots], np.zeros(capacity - self.num_slots, np.int64)])
+    def _allocate(self, capacity: int) -> None:
+        """Empty arrays for so many slots."""
+        self._feature_S = np.zeros(capacity, dtype=np.int32)
+        self._used_S = np.zeros(capacity, dtype=np.int64)
+        self.cells = np.zeros((capacity, self._num_planes, class_capacity(self.num_classes)), dtype=np.float32)
+        self._most_slots = self.num_slots
+
+    def _make_room(self, num_slots: int) -> None:
+        """A row may have more features than the bound has slots."""
+        if num_slots > len(self._feature_S):
+            self._move(num_slots)
+
+    def _move(self, capacity: int) -> None:
+        """Into arrays for so many slots and all classes."""
+        feature_S, used_S, kept = (column[: self.num_slots] for column in (self._feature_S, self._used_S, self.cells))
+        self._allocate(max(capacity, self.num_slots))
+        self._feature_S[: self.num_slots], self._used_S[: self.num_slots] = feature_S, used_S
+        self.cells[: self.num_slots, :, : kept.shape[2]] = kept
 
     def _evict_down_to(self, num_kept: int) -> None:
         if self.num_slots <= num_kept:
             return
+        self.num_evictions += 1
         used_S = self._used_S[: self.num_slots]
         oldest_first_S = np.argsort(used_S, kind="stable")
         kept_S = np.sort(oldest_first_S[self.num_slots - num_kept :])
@@ -94,8 +119,8 @@ class SlotTable:
         self._slot_F[self._feature_S[:num_kept]] = np.arange(1, num_kept + 1, dtype=np.int32)
 
     def num_bytes(self) -> int:
-        """Memory that it takes: room for slots to come, and the index of all features, are no part of the state."""
-        return self.cells.nbytes + self._slot_F.nbytes + self._feature_S.nbytes + self._used_S.nbytes
+        """Memory that it takes: of slots once used, and of the index of all features, which is no part of the state."""
+        return self._most_slots * self._bytes_per_slot + self._slot_F.nbytes
 
     def state_dict(self) -> State:
         """`cells` is (S, P, K)."""
@@ -110,7 +135,7 @@ class SlotTable:
 
     def load_state_dict(self, state: State) -> None:
         self.load_weights(state)
-        self._used_S = np.array(state["used"], dtype=np.int64)
+        self._used_S[: self.num_slots] = state["used"]
         self._clock = int(state["clock"])
 
     def load_weights(self, state: State) -> None:
@@ -122,10 +147,9 @@ class SlotTable:
                 "it was saved by another build or expert: start with a fresh folder"
             )
         self.num_slots = num_slots
-        self._feature_S = features
-        self._used_S = np.zeros(num_slots, dtype=np.int64)
-        self.cells = np.zeros((num_slots, self._num_planes, class_capacity(self.num_classes)), dtype=np.float32)
-        self.cells[:, :num_planes, : self.num_classes] = cells
+        self._allocate(max(self.max_slots, num_slots))
+        self._feature_S[:num_slots] = features
+        self.cells[:num_slots, :num_planes, : self.num_classes] = cells
         self._slot_F = np.zeros_like(self._slot_F)
         self._slot_F[features] = np.arange(1, num_slots + 1, dtype=np.int32)
 
@@ -144,14 +168,12 @@ def class_capacity(num_classes: int) -> int:
 def _claim(
     indices: Indices, clock: int, num_slots: int, slot_F: Slots, feature_S: Indices, used_S: NDArray[np.int64], slots: Slots
 ) -> int:
+    """Slots for the features that have none, in `slots` too."""
     for i in range(len(indices)):
-        feature = indices[i]
-        slot = slot_F[feature] - 1
-        if slot < 0:
-            slot = num_slots
-            slot_F[feature] = slot + 1
-            feature_S[slot] = feature
+        if slots[i] < 0:
+            slots[i] = num_slots
+            slot_F[indices[i]] = num_slots + 1
+            feature_S[num_slots] = indices[i]
             num_slots += 1
-        used_S[slot] = clock
-        slots[i] = slot
+        used_S[slots[i]] = clock
     return num_slots

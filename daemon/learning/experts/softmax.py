@@ -11,7 +11,7 @@ from daemon.learning.compiled import compiled
 from daemon.learning.experts.base import Expert
 from daemon.learning.experts.lda import StreamingLDA
 from daemon.learning.experts.slots import Slots, SlotTable
-from daemon.learning.features.hashing import NUM_FEATURES
+from daemon.learning.experts.text_table import TextTable
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
 
@@ -30,8 +30,8 @@ class SoftmaxBank:
     is A += g², W −= weight · rate · g / √(A + 3e-5), with g = x_j (p_k − [k = y]), W and A by feature, class and rate. The
     embedding has its own rate, the bias a tenth of the sparse one. The spare class is trained as a negative.
 
-    `experts()` are its R members for the pool. Memory is bounded by `max_bytes` for the hashed features (see `SlotTable`),
-    and 2·R·K·(D + 1) float32.
+    `experts()` are its R members for the pool, of which the first holds `table`, for others to share. Memory is bounded by
+    that of the table, and 2·R·K·(D + 1) float32.
 
     >>> text = TextFeatures(encoder=None)
     >>> text.indices, text.values = np.array([7], np.int32), np.ones(1, np.float32)
@@ -51,14 +51,13 @@ class SoftmaxBank:
         lda: StreamingLDA | None,
         rates: Sequence[float] = (0.1, 0.2, 0.4),
         dense_rate: float = 0.15,
-        max_bytes: int = 256 << 20,
     ) -> None:
         self._text = text
         self._lda = lda
         self._num_rates = len(rates)
         self._rate_R = np.array(rates, dtype=np.float32)
         self._dense_rate_R = np.full(len(rates), dense_rate, dtype=np.float32)
-        self._sparse = SlotTable(num_features=NUM_FEATURES, num_planes=2 * len(rates), max_bytes=max_bytes)
+        self.table = TextTable(text=text, num_rates=len(rates))
         self._dense = SlotTable(num_features=text.width + 1, num_planes=2 * len(rates), max_bytes=1 << 62)
         self._dense_slots = self._dense.claim(np.arange(text.width + 1, dtype=np.int32))
         self._bias_slot = self._dense_slots[-1:]
@@ -70,12 +69,12 @@ class SoftmaxBank:
 
     @property
     def num_classes(self) -> int:
-        return self._sparse.num_classes
+        return self._dense.num_classes
 
     def predict(self) -> None:
         """Set `p_RK` for the current row."""
-        logit_RK = np.zeros((self._num_rates, self._sparse.cells.shape[2]), dtype=np.float32)
-        _add(self._sparse.find(self._text.indices), self._text.values, self._sparse.cells, logit_RK)
+        logit_RK = np.zeros((self._num_rates, self._dense.cells.shape[2]), dtype=np.float32)
+        _add(self.table.find(), self._text.values, self.table.cells, logit_RK)
         _add(self._dense_slots[:-1], self._text.embedding, self._dense.cells, logit_RK)
         _add(self._bias_slot, _ONE, self._dense.cells, logit_RK)
         offset_K = LDA_PART * np.log(self._lda.p_K) if self._lda else np.zeros(self.num_classes)
@@ -85,37 +84,38 @@ class SoftmaxBank:
     def learn(self, target: int, weight: float) -> None:
         if weight <= 0.0:
             return
-        slots = self._sparse.claim(self._text.indices)
-        gradient_RK = np.zeros((self._num_rates, self._sparse.cells.shape[2]), dtype=np.float32)
+        slots = self.table.claim()  # which may move the cells
+        gradient_RK = np.zeros((self._num_rates, self._dense.cells.shape[2]), dtype=np.float32)
         gradient_RK[:, : self.num_classes] = self.p_RK
         gradient_RK[:, target] -= 1.0
         step_R = np.float32(weight) * self._rate_R
-        _step(slots, self._text.values, gradient_RK, step_R, self._sparse.cells)
+        _step(slots, self._text.values, gradient_RK, step_R, self.table.cells, self.table.squares)
         dense_step_R = np.float32(weight) * self._dense_rate_R
-        _step(self._dense_slots[:-1], self._text.embedding, gradient_RK, dense_step_R, self._dense.cells)
-        _step(self._bias_slot, _ONE, gradient_RK, np.float32(0.1) * step_R, self._dense.cells)
+        dense, squares = self._dense.cells, self._num_rates
+        _step(self._dense_slots[:-1], self._text.embedding, gradient_RK, dense_step_R, dense, squares)
+        _step(self._bias_slot, _ONE, gradient_RK, np.float32(0.1) * step_R, dense, squares)
 
     def grow(self) -> None:
-        self._sparse.grow()
         self._dense.grow()
+        self.table.grow_to(self.num_classes)
         self.predict()
 
     def num_bytes(self) -> int:
         """Memory of both tables."""
-        return self._sparse.num_bytes() + self._dense.num_bytes()
+        return self.table.num_bytes() + self._dense.num_bytes()
 
     def state_dict(self) -> State:
-        return {"sparse": self._sparse.state_dict(), "dense": self._dense.state_dict()}
+        return {"table": self.table.state_dict(), "dense": self._dense.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        self._sparse.load_state_dict(state["sparse"])
+        self.table.load_state_dict(state["table"])
         self._dense.load_state_dict(state["dense"])
 
     def weights(self) -> State:
-        return {"sparse": self._sparse.weights(self._num_rates), "dense": self._dense.weights(self._num_rates)}
+        return {"table": self.table.weights(), "dense": self._dense.weights(self._num_rates)}
 
     def load_weights(self, state: State) -> None:
-        self._sparse.load_weights(state["sparse"])
+        self.table.load_weights(state["table"])
         self._dense.load_weights(state["dense"])
 
 
@@ -190,15 +190,18 @@ def _softmax(logit_RK: Cells, offset_K: NDArray[np.float64], p_RK: NDArray[np.fl
 
 
 @compiled
-def _step(slots: Slots, x: NDArray[np.float32], gradient_RK: Cells, step_R: NDArray[np.float32], cells: Cells) -> None:
-    """One AdaGrad step for every feature of the row; planes R to 2R of `cells` are A."""
+def _step(
+    slots: Slots, x: NDArray[np.float32], gradient_RK: Cells, step_R: NDArray[np.float32], cells: Cells, squares_plane: int
+) -> None:
+    """One AdaGrad step for every feature of the row; the first R planes of `cells` are W, those from `squares_plane` on A."""
     num = gradient_RK.size
     gradient = gradient_RK.reshape(-1)
     step = np.repeat(step_R, gradient_RK.shape[1])
     table = cells.reshape(cells.shape[0], -1)
+    start = squares_plane * cells.shape[2]
     for i in range(len(slots)):
         weights = table[slots[i], :num]
-        squares = table[slots[i], num:]
+        squares = table[slots[i], start : start + num]
         for j in range(num):
             g = x[i] * gradient[j]
             squares[j] += g * g

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from daemon.errors import StateError
 from daemon.learning.batch import Batch
 from daemon.learning.experts.prior import DecayedPrior
-from daemon.learning.features.hashing import BLOCK_SIZE, NUM_FEATURES
+from daemon.learning.features.hashing import NUM_FEATURES
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.mixture import Mixture
 from daemon.state import State
@@ -189,9 +189,9 @@ def test_the_state_is_counted_by_part() -> None:
     learn(model, range(20))
     num_bytes = model.state_bytes()
     assert set(num_bytes) == {*model.expert_names, "text", "mixer", "anchor"}
-    # What is held, and not what of it is saved: the index of all words, and of all bytes beside them.
-    assert num_bytes["word_bayes"] > 4 * BLOCK_SIZE
-    assert num_bytes["naive_bayes"] > 4 * NUM_FEATURES
+    # What is held, and not what of it is saved: the index of all words and bytes, in the table that the first softmax holds.
+    assert num_bytes["softmax_0"] > 4 * NUM_FEATURES
+    assert num_bytes["naive_bayes"] + num_bytes["word_bayes"] < 1000
     num_experts = len(model.expert_names)
     assert num_bytes["mixer"] == 8 * (3 * num_experts + 3 + num_experts + 3 * num_experts)
 
