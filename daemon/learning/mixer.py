@@ -34,7 +34,7 @@ class Mixer:
     loses when labels come late. *Fixed share* then weighs the M mixers and the E experts themselves:
     v_f ∝ v_f · p_f(target)^`share_rate`, and a part `share` of the weight is spread evenly, so that whoever is best after a
     change of concept is found soon. Where one expert has nevertheless been right more often than the mix, by more than chance
-    (`Lead`), the likeliest class is its own.
+    (`Lead`), the likeliest class is its own; behind an alarm nobody leads for as long as the mixer hastens.
 
     Memory: M · E + M + 4 · E numbers. A weight of a row multiplies the gradient step and the exponent `share_rate`.
 
@@ -91,7 +91,8 @@ class Mixer:
 
     def learn(self, target: int, weight: float) -> None:
         """Learn from the target of the row mixed last; `target` indexes K."""
-        self._lead.learn(errors_saved(self._p_FK[len(self._rate_M) :], self._mixed_K, target), weight)
+        if not self._haste.holds:  # after an alarm nobody leads: the labels may be a burst of wrong ones
+            self._lead.learn(errors_saved(self._p_FK[len(self._rate_M) :], self._mixed_K, target), weight)
         _step_mixers(self._log_p_EK, self._p_FK, target, weight, self._rate_M, self._max_total, self._weight_ME)
         _step_share(self._p_FK, target, weight * self._share_rate, self._haste.next_share(), self._share_floor, self._share_F)
 

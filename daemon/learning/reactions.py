@@ -44,6 +44,11 @@ class Haste:
         """From the next row on."""
         self._rows_left = HASTE_ROWS
 
+    @property
+    def holds(self) -> bool:
+        """Whether the next row that is learned is one of the 200."""
+        return self._rows_left > 0
+
     def next_share(self) -> float:
         """The share for the next row that is learned."""
         if not self._rows_left:

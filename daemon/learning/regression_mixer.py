@@ -92,7 +92,7 @@ class RegressionMixer:
 
     def learn(self, target: float, weight: float) -> None:
         """Learn from the target of the row mixed last."""
-        if self._scalar_S[0] > 0.0:
+        if self._scalar_S[0] > 0.0 and not self._haste.holds:  # after an alarm nobody leads: it may be a burst
             off_E = np.abs(self._p_F[len(self._rate_M) :] - target)
             gain_E = np.clip((abs(self._mixed - target) - off_E) / self._scalar_S[0], -LOSS_LIMIT, LOSS_LIMIT)
             self._lead.learn(gain_E, weight)

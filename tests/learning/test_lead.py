@@ -7,6 +7,7 @@ import pytest
 
 from daemon.learning.lead import NOBODY, Lead, errors_saved, follow
 from daemon.learning.mixer import Mixer
+from daemon.learning.reactions import HASTE_ROWS
 from daemon.learning.regression_mixer import RegressionMixer
 
 
@@ -72,6 +73,18 @@ def test_the_answer_is_the_leaders_though_the_weights_are_with_the_others() -> N
     assert answers == [False] * 5 + [True] * 2
     mixer.hasten()
     assert mixer.mix(p_EK).argmax() == 1
+
+
+def test_behind_an_alarm_nobody_leads_while_the_mixer_hastens() -> None:
+    """The rows of a burst of wrong labels are not to say who leads."""
+    mixer = Mixer(num_experts=2, rates=(), share_rate=0.0)
+    p_EK = np.array([[0.8, 0.1, 0.1], [0.1, 0.9, 0.0]])
+    mixer.hasten()
+    answers = []
+    for _ in range(HASTE_ROWS + 7):
+        answers.append(int(mixer.mix(p_EK).argmax()))
+        mixer.learn(0, 1.0)
+    assert answers == [1] * (HASTE_ROWS + 5) + [0] * 2
 
 
 def test_an_alarm_ends_a_lead() -> None:
