@@ -28,6 +28,7 @@ class WordBayes(Expert):
     >>> text.indices, text.values = np.array([7], np.int32), np.ones(1, np.float32)
     >>> bayes = WordBayes(text=text)
     >>> bayes.grow()
+    >>> _ = bayes.predict()
     >>> bayes.learn(0, 1.0)
     >>> bayes.predict().round(4).tolist()      # 1.5 rows · 2 / 3 against .5 · 1 / 2
     [0.8, 0.2]
