@@ -42,7 +42,7 @@ class InputShift:
     starts anew, so that alarms lie at least the pause and 700 rows apart.
     Memory: 200 rows of D at most and about 60 kB. About 15 µs a row.
 
-    NaN is a missing value and counts as the column's middle; infinity counts as a very large value.
+    NaN is a missing value and counts as the column's middle. Infinity is refused before anything is taken in.
 
     >>> generator = np.random.default_rng(0)
     >>> detector = InputShift(threshold=7.0, seed=0)
@@ -80,8 +80,8 @@ class InputShift:
         self._gram_KK = np.zeros((NUM_FEATURES, NUM_FEATURES))
 
     def update(self, x_D: NDArray[Any]) -> None:
-        """Take the next row's vector; raises `ValueError` where it is not as long as the ones before."""
-        x_D = _finite(x_D)
+        """Take the next row's vector; raises `ValueError` where it is not as long as the ones before, or holds infinity."""
+        x_D = _checked(x_D)
         if x_D.shape != (self._frequency_FD.shape[1],):
             self._set_width(x_D)
         if self.drift_detected:
@@ -169,10 +169,15 @@ class InputShift:
         self.drift_detected = take(state, "drift_detected", owner=owner)
 
 
-def _finite(x_D: NDArray[Any]) -> NDArray[np.float32]:
-    """As 32-bit numbers, the largest in place of what is too large for them; NaN stays."""
+def _checked(x_D: NDArray[Any]) -> NDArray[np.float32]:
+    """As 32-bit numbers, the largest in place of what is too large for them; NaN stays. Raises `ValueError` for infinity."""
+    wide_D: Floats = np.asarray(x_D, np.float64)
+    if (infinite_D := np.isinf(wide_D)).any():
+        raise ValueError(
+            f"the input detector was given {wide_D[infinite_D][0]}; it takes finite numbers, and NaN where a value is missing"
+        )
     largest = np.finfo(np.float32).max
-    return np.clip(np.asarray(x_D, np.float64), -largest, largest).astype(np.float32)
+    return np.clip(wide_D, -largest, largest).astype(np.float32)
 
 
 def _frequencies(seed: int, width: int) -> Floats:
