@@ -13,7 +13,7 @@ from rich.console import Console
 from daemon.assembly import sources
 from daemon.assembly.training import Training, backtesting
 from daemon.commands.common import stopping_by_signal
-from daemon.commands.train import warn_of_nothing_learned
+from daemon.commands.train import warn_of_labels_that_never_came, warn_of_nothing_learned
 from daemon.errors import UnfinishedError
 from daemon.held_out import score_held_out
 from daemon.progress import scores_table
@@ -39,6 +39,7 @@ def backtested(settings: Settings, arguments: argparse.Namespace) -> dict[str, A
             raise UnfinishedError(f"stopped at row {training.pipeline.rows}, before the end of {arguments.file}: no report")
         if not training.pipeline.rows:
             warn_of_nothing_learned(training)
+        warn_of_labels_that_never_came(training, settings)
         report = _report(training, sha256=sha256, seconds=seconds)
         report |= _held_out(training, settings, arguments.evaluate) if arguments.evaluate else {}
         Console(stderr=True).print(scores_table(training.pipeline))

@@ -14,6 +14,7 @@ from daemon.errors import UnfinishedError
 
 if TYPE_CHECKING:
     from daemon.assembly.training import Training
+    from daemon.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         sha256 = training.trainer.shutdown()
         if is_at_end and training.pipeline.rows == before:
             warn_of_nothing_learned(training)
+        warn_of_labels_that_never_came(training, settings)
     if arguments.until_end:
         _require_done(training, is_at_end=is_at_end)
         sys.stdout.write(f"state_sha256 {sha256}\n")
@@ -61,3 +63,12 @@ def warn_of_nothing_learned(training: Training) -> None:
     else:
         reason = "the source has no record; check its name, and source.start"
     logger.warning("0 rows were learned: %s", reason)
+
+
+def warn_of_labels_that_never_came(training: Training, settings: Settings) -> None:
+    """A class weight weighs nothing where its label is spelled otherwise in the stream. One of 0 hides its label from all."""
+    known = training.pipeline.learner.task.labels
+    missing = [label for label, weight in settings.task.class_weights.items() if weight > 0.0 and label not in known]
+    if missing and training.pipeline.rows:
+        names = ", ".join(map(repr, missing))
+        logger.warning("task.class_weights names labels that were never learned: %s; are they spelled as in the stream?", names)

@@ -114,3 +114,15 @@ def test_a_backtest_that_learned_nothing_says_so(tmp_path: Path) -> None:
     done = learnd("backtest", str(file), "--task", "regression", settings=["model.encoder=none"])
     assert done.returncode == 0
     assert "0 rows were learned: all 3 records became dead letters; look at their reasons" in done.stderr
+
+
+def test_a_class_weight_of_a_label_that_never_came_is_told_at_the_end(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", [{"text": "a", "label": label} for label in ("ham", "spam", "junk")])
+    settings = ["model.encoder=none", "task.class_weights={spam = 2.0, Spam = 3.0, 'sp am' = 0.5, junk = 0.0}"]
+    trained = ["train", "--until-end"], [*files(file), *kept_in(tmp_path / "data")]
+    for words, more in ((["backtest", str(file)], []), trained, trained):  # the second time nothing is left to learn
+        done = learnd(*words, settings=[*settings, *more])
+        assert done.returncode == 0, done.stderr
+        [told] = [line for line in done.stderr.splitlines() if "task.class_weights" in line]
+        assert "WARNING" in told
+        assert told.endswith("labels that were never learned: 'Spam', 'sp am'; are they spelled as in the stream?")
