@@ -23,7 +23,7 @@ lint: .venv/dev  ## style and types
 test-crash: .venv/dev java  ## the full kill matrix: every source, model and fail-point, and random moments
 	$(BIN)/pytest -m crash --durations=0 $(ARGS)
 
-test-soak: .venv/dev  ## memory over a million rows of every default pool, one after the other: an hour or more
+test-soak: .venv/dev  ## memory over a million rows of every model, detector, replay policy and schedule: an hour or more
 	$(BIN)/pytest -m soak -s --durations=0 $(ARGS)
 
 test-cuda: .venv/dev  ## device code on a CUDA device

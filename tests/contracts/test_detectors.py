@@ -1,4 +1,7 @@
-"""What every drift detector keeps to: the classes are found, the table says how each is built."""
+"""What every drift detector keeps to: the classes are found, the table says how each is built.
+
+That of the inputs, which takes vectors, has `test_input_detector.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from daemon import monitoring
 from daemon.monitoring import drift
 from daemon.monitoring.drift.adwin import Adwin
 from daemon.monitoring.drift.base import Detector
 from daemon.monitoring.drift.budget import KINDS, for_budget
 from daemon.monitoring.drift.glr import LikelihoodRatio
+from daemon.monitoring.drift.inputs import InputShift
 from daemon.monitoring.drift.relative import Relative
 from daemon.monitoring.drift.river import KINDS as RIVER_KINDS
 from daemon.monitoring.drift.river import RiverDetector
@@ -34,8 +39,9 @@ CASES: dict[str, Callable[[], Detector]] = {
     "hddm_a": lambda: RiverDetector(kind="hddm_a"),
     "hddm_w": lambda: RiverDetector(kind="hddm_w"),
 }
-# Rows of the memory test where a million would take too long: these keep a few sums.
+# Rows of the memory test here where a million take many seconds; `test_soak.py` shows all of them a million.
 FEWER_ROWS = {"hddm_a": 100_000, "hddm_w": 100_000}
+LARGEST_STATE = 20_000
 BINARY = ("stepd", "hddm_a", "hddm_w")
 every_detector = pytest.mark.parametrize("name", CASES)
 
@@ -67,9 +73,14 @@ def through_json(state: Any) -> Any:
 
 
 def test_table_builds_every_class_and_kind() -> None:
-    assert {type(make()) for make in CASES.values()} == classes_of(Detector, drift)
+    assert {type(make()) for make in CASES.values()} == classes_of(Detector, monitoring)
     assert set(RIVER_KINDS) < set(KINDS)
     assert set(KINDS) < set(CASES)
+
+
+def test_that_of_the_inputs_is_the_only_one_that_is_no_detector_of_numbers() -> None:
+    ours = {kind for kind in classes_of(object, drift) if kind.__module__.startswith(drift.__name__)}
+    assert {kind for kind in ours if hasattr(kind, "update")} - classes_of(Detector, drift) == {InputShift}
 
 
 @every_detector
@@ -137,16 +148,20 @@ def test_what_is_no_number_is_refused_and_blinds_nothing(name: str, value: float
     assert json.dumps(plain(refused.state_dict())) == json.dumps(plain(untouched.state_dict()))
 
 
-@every_detector
-def test_memory_is_bounded_over_a_million_rows(name: str) -> None:
+def largest_state(name: str, num_rows: int) -> int:
+    """Most characters of a detector's state on the way through a stable error."""
     detector = CASES[name]()
-    num_rows = FEWER_ROWS.get(name, 1_000_000)
     block = errors(num_rows // 10, 0.1, seed=11)
     sizes = []
     for _ in range(10):
         signals(detector, block)
         sizes.append(len(json.dumps(plain(detector.state_dict()))))
-    assert max(sizes) < 20_000
+    return max(sizes)
+
+
+@every_detector
+def test_memory_is_bounded(name: str) -> None:
+    assert largest_state(name, FEWER_ROWS.get(name, 1_000_000)) < LARGEST_STATE
 
 
 @pytest.mark.parametrize("name", BINARY)

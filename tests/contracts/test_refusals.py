@@ -28,6 +28,9 @@ from daemon.learning.tasks.regression import Regression
 from daemon.state import State
 from streams.record import Example
 from tests.contracts.expert_checks import assert_same_state
+from tests.contracts.test_replay import CASES as POLICIES
+from tests.contracts.test_replay import Case as Policy
+from tests.learning.experts import test_finetuned
 from tests.learning.test_regressors import make_model
 from tests.learning.test_tables import make_mixture
 from tests.learning.texts import text_experts, text_mixture
@@ -59,6 +62,19 @@ class Case:
         return [replace(row, target=f"class {row.target}") for row in examples] if self.classifies else list(examples)
 
 
+def finetuned(folder: Path) -> Mixture:
+    """That expert alone."""
+    [tokens], experts = test_finetuned.pool(folder, rows_per_step=4)
+    return Mixture(extractors={"tokens": tokens}, experts=experts, mixer=Mixer(num_experts=1))
+
+
+def with_replay(policy: Policy) -> Case:
+    def make(folder: Path) -> Model:
+        return transformer(folder, max_tokens=8, rows_per_step=4, replayed_per_step=4, replay=policy.make(1))
+
+    return Case(f"transformer_{policy.name}", make, reads_features=False)
+
+
 CASES = (
     Case("tables", lambda _: make_mixture()),
     Case("texts", lambda _: text_mixture(), reads_features=False),
@@ -67,7 +83,8 @@ CASES = (
     Case("late_numbers", lambda _: Late(pool=make_model(), delay=3, blends=True), classifies=False),
     Case("linear", lambda _: Linear(classifies=True)),
     Case("linear_numbers", lambda _: Linear(classifies=False), classifies=False),
-    Case("transformer", lambda folder: transformer(folder, max_tokens=8, rows_per_step=4), reads_features=False),
+    Case("finetuned", finetuned, reads_features=False),
+    *(with_replay(policy) for policy in POLICIES),
 )
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_value = pytest.mark.parametrize("value", NOT_FINITE)

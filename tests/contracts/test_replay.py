@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from daemon import learning
 from daemon.errors import StateError
-from daemon.learning import replay as policies
+from daemon.learning.batch import Batch
 from daemon.learning.replay.balanced import Balanced
 from daemon.learning.replay.base import Replay, Rows, num_rows, take
 from daemon.learning.replay.none import NoReplay
 from daemon.learning.replay.reservoir import Reservoir
 from tests.contracts.discovery import classes_of, has_example
+from tests.learning.tiny import tiny_bert
+from tests.learning.transformers import transformer
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def same_state(first: object, second: object) -> bool:
 
 
 def test_every_policy_is_a_case() -> None:
-    assert {type(case.make(0)) for case in CASES} == classes_of(Replay, policies)
+    assert {type(case.make(0)) for case in CASES} == classes_of(Replay, learning)
 
 
 @every_policy
@@ -135,6 +139,33 @@ def test_another_seed_makes_other_choices(case: Case) -> None:
     first.update(stream(0, 1000))
     second.update(stream(0, 1000))
     assert same_state(first.state_dict(), second.state_dict()) == (case.kept == 0)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bert(tmp_path_factory.mktemp("encoder"), ["a row"])
+
+
+@every_policy
+def test_a_row_of_weight_zero_is_never_kept(case: Case, encoder: Path) -> None:
+    texts, target_B = [f"row {i}" for i in range(30)], np.arange(30) % 2.0
+    weight_B = np.where(np.arange(30) % 5 == 3, 0.0, 1.0)
+    learned = np.flatnonzero(weight_B)
+    told, spared = (transformer(encoder, replay=case.make(1), rows_per_step=4, replayed_per_step=4) for _ in range(2))
+    told.learn(Batch(texts, [{}] * 30), target_B, weight_B)
+    spared.learn(Batch([texts[i] for i in learned], [{}] * len(learned)), target_B[learned], np.ones(len(learned)))
+    assert same_state(told.state_dict()["replay"], spared.state_dict()["replay"])
+    assert (told.stats()["replay_rows"] > 0) == (case.kept > 0)
+
+
+@every_policy
+def test_a_weight_of_two_is_replayed_as_two_and_changes_no_choice(case: Case) -> None:
+    once, twice, rows = case.make(1), case.make(1), stream(0, 1000)
+    once.update(rows)
+    twice.update({**rows, "weight": 2.0 * rows["weight"]})
+    first, second = once.sample(8, ordinal=3), twice.sample(8, ordinal=3)
+    assert num_rows(second) == case.sampled
+    assert same_state(second, {name: column * (2.0 if name == "weight" else 1) for name, column in first.items()})
 
 
 @every_policy

@@ -1,4 +1,7 @@
-"""Memory over a million rows that never repeat: pools, linear model, replay and schedules. `make test-soak` runs these."""
+"""Memory over a million rows that never repeat: every model and expert, detector, replay policy and schedule.
+
+`make test-soak` runs these; that no expert or model is left out is in `test_experts.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,18 +21,28 @@ from daemon.learning.batch import Batch
 from daemon.learning.experts.base import array_bytes
 from daemon.learning.features.hashing import NUM_FEATURES
 from daemon.learning.features.text import TextFeatures
+from daemon.learning.late import Late
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Floats, Model
 from daemon.learning.models.linear import Linear
 from daemon.learning.models.mixture import Mixture
+from daemon.learning.models.transformer import Transformer
+from daemon.learning.replay.balanced import Balanced
 from daemon.learning.replay.base import Rows
 from daemon.learning.schedules import Schedule
 from daemon.learning.texts import MAX_TOTAL, text_experts
+from daemon.monitoring.drift.inputs import InputShift
 from daemon.storage.tensors import all_finite
+from tests.contracts.test_detectors import CASES as DETECTORS
+from tests.contracts.test_detectors import LARGEST_STATE, largest_state
 from tests.contracts.test_replay import CASES as POLICIES
 from tests.contracts.test_replay import Case as Policy
+from tests.learning.experts import test_finetuned
 from tests.learning.test_regressors import make_model
+from tests.learning.test_schedules import DECAYS
 from tests.learning.test_tables import make_mixture
+from tests.learning.tiny import tiny_bert
+from tests.learning.transformers import transformer
 
 NUM_ROWS, BATCH_ROWS = 1_000_000, 500
 # The state is measured every so many rows; after the first `FULL_AT`, by when every bounded store is full, it grows no more.
@@ -38,6 +52,9 @@ RESIDENT_GROWTH = 64 << 20
 WIDTH = 64
 NUM_TOPICS = 10
 MAX_COLUMNS = 8
+# Rows of a slow step, new ones and as many replayed: with fewer, the tiny networks below take most of an hour.
+STEP_ROWS = 64
+LABEL_DELAY = 1_000
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(4 * 3600)]
 
@@ -49,7 +66,8 @@ class Stream:
     """A model and the rows for it."""
 
     name: str
-    make: Callable[[], Model]
+    make: Callable[[Path], Model]
+    """From an empty folder."""
     rows: Callable[[int, int], tuple[Batch, Floats]]
     """Rows [start, stop)."""
     bounds: Mapping[str, int] = field(default_factory=dict)
@@ -120,18 +138,36 @@ def text_pool() -> Mixture:
     )
 
 
+def finetuned(folder: Path) -> Mixture:
+    """A tiny network as the only expert: the others of its pool are those of "texts"."""
+    [tokens], experts = test_finetuned.pool(tiny_bert(folder, ["a b c"]), rows_per_step=STEP_ROWS)
+    return Mixture(extractors={"tokens": tokens}, experts=experts, mixer=Mixer(num_experts=1))
+
+
+def tiny_transformer(folder: Path) -> Transformer:
+    replay = Balanced(capacity=1_000, recent_share=0.25, seed=0)
+    step = {"replay": replay, "rows_per_step": STEP_ROWS, "replayed_per_step": STEP_ROWS}
+    return transformer(tiny_bert(folder, ["a b c"]), **step)
+
+
 # A forest's bound: 8 bytes · 2,000 rows a column, and at most about 100 bytes · 2,000 rows for each of 32 trees.
 FOREST_BYTES = 8 * 2000 * MAX_COLUMNS + 32 * 100 * 2000
 # Of the hashed features those unused for longest are forgotten, a quarter at a time; the index of all takes 4 bytes each. The
 # numbers by coordinate of the embedding are 2 · 3 rates · 12 classes, with 16 bytes to find them.
 SOFTMAX_BYTES = (384 << 20) + 4 * NUM_FEATURES + (WIDTH + 1) * (2 * 3 * 12 * 4 + 16)
 LINEAR_BYTES = 128 << 20
+# Rows that wait for their step: 16 tokens of 4 bytes; length, target and weight of 8 bytes each.
+PENDING_BYTES = (STEP_ROWS - 1) * (16 * 4 + 3 * 8)
+TEXT_BYTES = {"softmax_0": SOFTMAX_BYTES}
 
 STREAMS = (
-    Stream("linear", lambda: Linear(classifies=True, reads_text=True), texts, {"sparse": LINEAR_BYTES}),
-    Stream("tables", lambda: make_mixture(max_columns=MAX_COLUMNS), tables, {"forest": FOREST_BYTES}),
-    Stream("texts", text_pool, texts, {"softmax_0": SOFTMAX_BYTES}),
-    Stream("numbers", lambda: make_model(text=True, max_columns=MAX_COLUMNS), numbers),
+    Stream("linear", lambda _: Linear(classifies=True, reads_text=True), texts, {"sparse": LINEAR_BYTES}),
+    Stream("tables", lambda _: make_mixture(max_columns=MAX_COLUMNS), tables, {"forest": FOREST_BYTES}),
+    Stream("texts", lambda _: text_pool(), texts, TEXT_BYTES),
+    Stream("late texts", lambda _: Late(pool=text_pool(), delay=LABEL_DELAY, blends=True), texts, TEXT_BYTES),
+    Stream("numbers", lambda _: make_model(text=True, max_columns=MAX_COLUMNS), numbers),
+    Stream("finetuned", finetuned, texts, {"finetuned_pending": PENDING_BYTES}),
+    Stream("transformer", tiny_transformer, texts, {"pending": PENDING_BYTES}),
 )
 
 
@@ -146,8 +182,8 @@ def resident_bytes() -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the resident memory is read from /proc")
 @pytest.mark.parametrize("stream", STREAMS, ids=str)
-def test_a_model_grows_no_more_once_its_stores_are_full(stream: Stream) -> None:
-    model, full, most_resident = stream.make(), dict[str, int](), 0
+def test_a_model_grows_no_more_once_its_stores_are_full(stream: Stream, tmp_path: Path) -> None:
+    model, full, most_resident = stream.make(tmp_path), dict[str, int](), 0
     for stop in range(BATCH_ROWS, NUM_ROWS + 1, BATCH_ROWS):
         batch, target_B = stream.rows(stop - BATCH_ROWS, stop)
         model.learn(batch, target_B, np.ones(BATCH_ROWS))
@@ -164,6 +200,24 @@ def test_a_model_grows_no_more_once_its_stores_are_full(stream: Stream) -> None:
         # A drift keeps what the pool was for 2,000 rows, which are over when it is measured next.
         model.react()
     assert all_finite(model.weights())
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_detector_stays_small(name: str) -> None:
+    assert largest_state(name, NUM_ROWS) < LARGEST_STATE
+
+
+def test_the_detector_of_the_inputs_stays_as_small_as_it_was_when_full() -> None:
+    """Without an alarm, so that its reference grows throughout; a value is missing now and then."""
+    detector, random, sizes = InputShift(threshold=1e9, seed=0), np.random.default_rng(6), set()
+    for _ in range(0, NUM_ROWS, SAMPLE_ROWS):
+        x_ND = random.normal(size=(SAMPLE_ROWS, MAX_COLUMNS)).astype(np.float32)
+        x_ND[::7, 1] = np.nan
+        for x_D in x_ND:
+            detector.update(x_D)
+        sizes.add(array_bytes(detector.state_dict()))
+    assert len(sizes) == 1
+    assert detector.state_dict()["reference_rows"] == NUM_ROWS - 200
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
@@ -187,8 +241,8 @@ def _replayable(start: int, stop: int) -> Rows:
     }
 
 
-@pytest.mark.parametrize("decay", ["constant", "cosine"])
-def test_a_schedule_is_three_numbers_after_a_million_steps(decay: str) -> None:
+@pytest.mark.parametrize("decay", DECAYS)
+def test_a_schedule_is_three_numbers_after_a_million_steps(decay: Literal["constant", "cosine"]) -> None:
     schedule = Schedule(learning_rate=1.0, num_warmup_steps=100, decay=decay, num_decay_steps=1000, floor=0.1)
     for step in range(NUM_ROWS):
         assert 0.0 < schedule.rate(schedule.step) <= 1.0

@@ -70,10 +70,19 @@ def test_reload_goes_on(decay: Literal["constant", "cosine"]) -> None:
     assert [second.rate(step) for step in range(4, 20)] == [first.rate(step) for step in range(4, 20)]
 
 
+@pytest.mark.parametrize("decay", DECAYS)
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_rate_that_is_no_rate_is_refused(rate: float) -> None:
+def test_a_rate_that_is_no_rate_is_refused_and_changes_nothing(rate: float, decay: Literal["constant", "cosine"]) -> None:
     with pytest.raises(ValueError, match="must be positive and finite"):
-        Schedule(learning_rate=rate)
+        Schedule(learning_rate=rate, decay=decay)
+    schedule = Schedule(learning_rate=0.5, decay=decay)
+    schedule.advance()
+    before = schedule.state_dict()
+    with pytest.raises(ValueError, match="must be positive and finite"):
+        schedule.set_rate(rate)
+    with pytest.raises(StateError, match="must be positive and finite"):
+        schedule.load_state_dict({"learning_rate": rate, "step": 7, "rewarmed_at": 7})
+    assert schedule.state_dict() == before
 
 
 def test_a_state_that_does_not_fit_is_refused() -> None:
@@ -84,3 +93,9 @@ def test_a_state_that_does_not_fit_is_refused() -> None:
 def test_lengths_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="num_decay_steps=0 >= 1"):
         Schedule(learning_rate=1.0, num_decay_steps=0)
+
+
+@pytest.mark.parametrize("floor", [-0.1, 1.1, float("nan")])
+def test_a_floor_that_is_no_share_is_refused(floor: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        Schedule(learning_rate=1.0, floor=floor)

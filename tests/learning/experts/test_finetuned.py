@@ -58,7 +58,7 @@ def make(request: pytest.FixtureRequest, encoder: Path) -> Callable[..., Model]:
     return partial(order_mixture, encoder, device=request.param)
 
 
-def pool(encoder: Path, *, rate: float = 1e-3) -> Pool:
+def pool(encoder: Path, *, rate: float = 1e-3, rows_per_step: int = 8) -> Pool:
     """That expert alone, with small steps and replay."""
     tokens = TextTokens(tokenizer=Tokens(encoder, max_tokens=16))
     slow = SlowPart(
@@ -66,9 +66,9 @@ def pool(encoder: Path, *, rate: float = 1e-3) -> Pool:
         classifies=True,
         optimizer=AdamW(),
         schedule=Schedule(learning_rate=rate, num_warmup_steps=4),
-        replay=Balanced(capacity=16, recent_share=0.25, seed=0),
-        rows_per_step=8,
-        replayed_per_step=8,
+        replay=Balanced(capacity=2 * rows_per_step, recent_share=0.25, seed=0),
+        rows_per_step=rows_per_step,
+        replayed_per_step=rows_per_step,
         seed=0,
         reactions=Reactions(rewarm=True, recent_replay=True),
     )
