@@ -29,7 +29,7 @@ from daemon.learning.models.regression import RegressionMixture
 from daemon.learning.regression_mixer import RegressionMixer
 from daemon.learning.regressors import regression_experts
 from daemon.learning.tables import MAX_TOTAL as TABLE_MAX_TOTAL
-from daemon.learning.tables import SHARE_RATE, table_experts
+from daemon.learning.tables import SHARE_RATE, first_weights, table_experts
 from daemon.learning.tasks.base import Task
 from daemon.learning.tasks.classification import Classification
 from daemon.learning.tasks.regression import Regression
@@ -150,14 +150,19 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
     def make_experts() -> list[Expert]:
         experts = text_experts(text, label_history=label_history) if text else []
         words = next((expert for expert in experts if isinstance(expert, WordBayes)), None)
-        experts += table_experts(table, seed=seed, words=words) if table else []
+        experts += table_experts(table, seed=seed, words=words, text=text) if table else []
         if finetuned:
             experts.append(finetuned())
         return experts
 
     experts = make_experts()
     mixer = (
-        Mixer(num_experts=len(experts), max_total=TABLE_MAX_TOTAL, share_rate=SHARE_RATE)
+        Mixer(
+            num_experts=len(experts),
+            first_weights=first_weights(experts),
+            max_total=TABLE_MAX_TOTAL,
+            share_rate=SHARE_RATE,
+        )
         if table
         else Mixer(num_experts=len(experts), max_total=TEXT_MAX_TOTAL)
     )

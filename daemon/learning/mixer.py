@@ -28,10 +28,10 @@ PLAIN_EXPONENT = 30.0
 class Mixer:
     """One distribution from those of E experts, by two levels of weights that are learned from every row.
 
-    M *mixers*, one a learning rate, each form p_k ∝ exp Σ_e w_e ln p_ek, with w from 1/E, and step down the gradient of
-    their log loss by exponentiated gradient: a step multiplies w, so that a good expert is found among many. After each step
-    w is scaled back to Σw ≤ `max_total`. The bound keeps a pool that agrees from answering with certainty, which is what
-    loses when labels come late. *Fixed share* then weighs the M mixers and the E experts themselves:
+    M *mixers*, one a learning rate, each form p_k ∝ exp Σ_e w_e ln p_ek, with w from 1/E (or by `first_weights`), and step
+    down the gradient of their log loss by exponentiated gradient: a step multiplies w, so that a good expert is found among
+    many. After each step w is scaled back to Σw ≤ `max_total`. The bound keeps a pool that agrees from answering with
+    certainty, which is what loses when labels come late. *Fixed share* then weighs the M mixers and the E experts themselves:
     v_f ∝ v_f · p_f(target)^`share_rate`, and a part `share` of the weight is spread evenly, so that whoever is best after a
     change of concept is found soon. Where one expert has nevertheless been right more often than the mix, by more than chance
     (`Lead`), the likeliest class is its own; behind an alarm nobody leads for as long as the mixer hastens.
@@ -54,20 +54,23 @@ class Mixer:
         self,
         *,
         num_experts: int,
+        first_weights: Sequence[float] = (),
         rates: Sequence[float] = (0.01, 0.03, 0.1),
         max_total: float = 1.2,
         share_rate: float = 0.5,
         share: float = 0.001,
         share_floor: float = 1e-4,
     ) -> None:
+        """`first_weights` is what each expert counts at the start, beside the others; all the same where it is empty."""
         self._rate_M = np.array(rates, dtype=np.float64)
         self._max_total = max_total
         self._share_rate = share_rate
         self._haste = Haste(share=share)
         self._share_floor = share_floor
         num_forecasters = len(rates) + num_experts
-        self._weight_ME = np.full((len(rates), num_experts), 1.0 / num_experts)
-        self._share_F = np.full(num_forecasters, 1.0 / num_forecasters)
+        part_E = np.array(first_weights or [1.0] * num_experts) / (sum(first_weights) or num_experts)
+        self._weight_ME = np.tile(part_E, (len(rates), 1))
+        self._share_F = np.concatenate((np.ones(len(rates)), num_experts * part_E)) / num_forecasters
         self._lead = Lead(num_experts=num_experts)
         self._log_p_EK = np.zeros((num_experts, 1))
         self._p_FK = np.ones((num_forecasters, 1))

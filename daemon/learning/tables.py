@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from daemon.learning.experts.base import Expert
 from daemon.learning.experts.forest import Forest
 from daemon.learning.experts.fourier import FourierLeastSquares
 from daemon.learning.experts.linear import Linear
+from daemon.learning.experts.logistic import LogisticBank
 from daemon.learning.experts.markov import MarkovLabel
 from daemon.learning.experts.mlp import MLP
 from daemon.learning.experts.prior import DecayedPrior
@@ -17,18 +19,25 @@ from daemon.learning.experts.tiles import Tiles
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.inputs import Dense
 from daemon.learning.features.table import TableFeatures
+from daemon.learning.features.text import TextFeatures
 
 # The bound on the sum of the mixing weights for a pool with these experts, and how fast fixed share follows the best.
 MAX_TOTAL = 1.4
 SHARE_RATE = 0.25
+# The simple learners that a stream may be made for: the mixer starts with them, at so many times the weight of any other, and
+# so loses less to them while it finds out.
+SIMPLE = ("logistic_0", "logistic_1", "table_bayes", "word_bayes")
+SIMPLE_WEIGHT = 6.0
 
 
-def table_experts(features: TableFeatures, *, seed: int, words: WordBayes | None = None) -> list[Expert]:
+def table_experts(
+    features: TableFeatures, *, seed: int, words: WordBayes | None = None, text: TextFeatures | None = None
+) -> list[Expert]:
     """Experts on the columns of the current row, and, where `features` has them, on the rows and labels before it.
 
     Of each kind there are some for what holds long and some that forget within hundreds of rows. `tiles_careful` and
     `prior_all` answer near to how often a label comes, which no other does where one is rare. `words` is the expert on the
-    words of a text beside the table, to which naive Bayes adds the columns.
+    words of a text beside the table, to which naive Bayes adds the columns; logistic regression reads `text` itself.
     """
     row, tiles = features.current, features.tiles
     experts: list[Expert] = [
@@ -39,7 +48,7 @@ def table_experts(features: TableFeatures, *, seed: int, words: WordBayes | None
         _fourier("fourier_narrow", row, bandwidth=0.35, forgetting=0.9995, seed=seed + 1, num_features=200),
         _fourier("fourier_fast", row, bandwidth=1.0, forgetting=0.99, seed=seed + 3, num_features=100),
         MLP(name="mlp", inputs=row, seed=seed + 4, rate=0.003, steps=2),
-        Linear(name="linear", inputs=row, rate=0.3),
+        *LogisticBank(text=text, table=features).experts(),
         Forest(name="forest", table=features, seed=seed + 2),
         RankNeighbors(name="neighbors_1", inputs=row, num_neighbors=1),
         RankNeighbors(name="neighbors_16", inputs=row, num_neighbors=16),
@@ -52,6 +61,11 @@ def table_experts(features: TableFeatures, *, seed: int, words: WordBayes | None
     if features.has_label_history:
         experts.append(MarkovLabel(name="last_label", decay=0.995, pseudo_count=1.0))
     return experts
+
+
+def first_weights(experts: Sequence[Expert]) -> list[float]:
+    """What each expert of a pool with a table counts at the start."""
+    return [SIMPLE_WEIGHT if expert.name in SIMPLE else 1.0 for expert in experts]
 
 
 def _on_context(features: TableFeatures, *, seed: int) -> list[Expert]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.learning.experts.bank import _Member
 from daemon.learning.experts.base import Expert
 from daemon.learning.experts.finetuned import FinetunedExpert
 from daemon.learning.experts.forest import Forest
@@ -30,7 +31,6 @@ from daemon.learning.experts.naive_bayes import NaiveBayes
 from daemon.learning.experts.prior import DecayedPrior
 from daemon.learning.experts.rank_knn import RankNeighbors
 from daemon.learning.experts.residual import Guess
-from daemon.learning.experts.softmax import _Member
 from daemon.learning.experts.table_bayes import TableBayes
 from daemon.learning.experts.tiles import Tiles
 from daemon.learning.experts.word_bayes import WordBayes
@@ -113,7 +113,7 @@ STEPS: dict[type[Expert], Mapping[str, Relation]] = {
     },
     NearestNeighbours: {"row_weights": adds_up},
     RankNeighbors: {"row_weights": adds_up},
-    _Member: {"table.cells": as_a_text_table, "dense.cells": adds_up},
+    _Member: {"table.cells": as_a_text_table, "dense.cells": adds_up, "cells": adds_up},
     Linear: {"weight": adds_up},
     Tiles: {"weight": adds_up, "bias": adds_up},
     FourierLeastSquares: _SQUARES | {"weight": as_least_squares, "softmax.log_temperature": adds_up},

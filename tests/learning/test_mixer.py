@@ -42,6 +42,13 @@ def test_weight_two_doubles_the_step() -> None:
     np.testing.assert_allclose(steps[1][1], 2 * steps[0][1], rtol=1e-12)
 
 
+def test_it_starts_from_the_weights_that_it_is_given() -> None:
+    mix = Mixer(num_experts=2, rates=(0.1, 0.3), first_weights=(3.0, 1.0))
+    state = mix.state_dict()
+    assert state["mixers"].tolist() == [[0.75, 0.25]] * 2
+    assert state["share"].tolist() == [0.25, 0.25, 0.375, 0.125]  # each mixer an even part of it, as without
+
+
 def test_weights_stay_inside_their_bounds_whatever_comes() -> None:
     mix = Mixer(num_experts=4, rates=(0.001, 0.004, 0.5), max_total=1.2)
     rng = np.random.default_rng(0)

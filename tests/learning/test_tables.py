@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from river import datasets
 
 from daemon.learning.batch import Batch
+from daemon.learning.experts.logistic import LogisticBank
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.mixture import Mixture
-from daemon.learning.tables import MAX_TOTAL, SHARE_RATE, table_experts
+from daemon.learning.tables import MAX_TOTAL, SHARE_RATE, first_weights, table_experts
 from daemon.learning.texts import text_experts
 from daemon.storage.tensors import all_finite
 from tests.contracts.expert_checks import CHECKS, Case, Pool, assert_same_state
@@ -58,13 +59,20 @@ def make_pool(*, label_history: bool = True, earlier_rows: bool = True) -> Pool:
 def make_mixture(*, label_history: bool = True, earlier_rows: bool = True, max_columns: int = 512) -> Mixture:
     features = TableFeatures(label_history=label_history, earlier_rows=earlier_rows, max_columns=max_columns)
     experts = table_experts(features, seed=0)
-    mixer = Mixer(num_experts=len(experts), max_total=MAX_TOTAL, share_rate=SHARE_RATE)
+    mixer = Mixer(num_experts=len(experts), first_weights=first_weights(experts), max_total=MAX_TOTAL, share_rate=SHARE_RATE)
     return Mixture(
         extractors={"table": features},
         experts=experts,
         mixer=mixer,
         make_experts=lambda: table_experts(features, seed=0),
     )
+
+
+def make_logistic() -> Mixture:
+    """The faster of the two rates of logistic regression, alone."""
+    features = TableFeatures()
+    experts = LogisticBank(text=None, table=features, rates=(0.5,)).experts()
+    return Mixture(extractors={"table": features}, experts=experts, mixer=Mixer(num_experts=1))
 
 
 def as_batch(rows: Sequence[Row]) -> Batch:
@@ -138,11 +146,22 @@ def test_of_a_text_beside_a_table_the_balanced_answer_reads_both() -> None:
     texts, table = TextFeatures(encoder=None), TableFeatures()
     experts = text_experts(texts)
     words = next(expert for expert in experts if isinstance(expert, WordBayes))
-    experts += table_experts(table, seed=0, words=words)
+    experts += table_experts(table, seed=0, words=words, text=texts)
     model = Mixture(extractors={"text": texts, "table": table}, experts=experts, mixer=Mixer(num_experts=len(experts)))
     model.learn(Batch(["the same words"] * len(rows), rows), target_B, np.ones(len(rows)))
     balanced_BC = model.predict_balanced(Batch(["the same words"] * len(rows), rows))
     assert (balanced_BC.argmax(axis=1) == target_B).mean() > 0.9
+
+
+def test_where_columns_add_up_the_pool_is_no_worse_than_logistic_regression() -> None:
+    rng = np.random.default_rng(1)
+    worth = [rng.normal(size=num) * 1.2 for num in (10, 30, 100, 5, 50)]
+    value_BN = np.column_stack([rng.integers(len(worth_V), size=1400) for worth_V in worth])
+    total_B = np.sum([worth_V[value_BN[:, n]] for n, worth_V in enumerate(worth)], axis=0)
+    labels = (total_B + 0.7 * rng.logistic(size=1400) > 0.0).tolist()
+    rows = [{f"c{n}": f"v{value}" for n, value in enumerate(value_N)} for value_N in value_BN]
+    alone, pool = make_logistic(), make_mixture()
+    assert accuracy(pool, zip(rows, labels, strict=True)) >= accuracy(alone, zip(rows, labels, strict=True))
 
 
 def test_rows_of_weight_zero_leave_the_state_as_if_they_had_not_come() -> None:

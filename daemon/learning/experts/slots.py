@@ -170,10 +170,11 @@ def _claim(
 ) -> int:
     """Slots for the features that have none, in `slots` too."""
     for i in range(len(indices)):
-        if slots[i] < 0:
-            slots[i] = num_slots
-            slot_F[indices[i]] = num_slots + 1
+        if slots[i] < 0 and slot_F[indices[i]] == 0:
             feature_S[num_slots] = indices[i]
             num_slots += 1
+            slot_F[indices[i]] = num_slots
+        if slots[i] < 0:  # which two that share a hash are both
+            slots[i] = slot_F[indices[i]] - 1
         used_S[slots[i]] = clock
     return num_slots

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
-from daemon.learning.experts.base import Expert
+from daemon.learning.experts.bank import Bank
 from daemon.learning.experts.lda import StreamingLDA
 from daemon.learning.experts.slots import Slots, SlotTable
 from daemon.learning.experts.text_table import TextTable
@@ -23,7 +23,7 @@ LDA_PART = 0.3
 DAMPING = 3e-5
 
 
-class SoftmaxBank:
+class SoftmaxBank(Bank):
     """R softmaxes that differ in their learning rate alone and share one pass over the features.
 
     logit_k = Σ_j x_j W_jk + b_k + .3 ln p_k(LDA) over the hashed words and bytes and the embedding's D coordinates. A step
@@ -52,34 +52,28 @@ class SoftmaxBank:
         rates: Sequence[float] = (0.1, 0.2, 0.4),
         dense_rate: float = 0.15,
     ) -> None:
+        super().__init__(name="softmax", num_rates=len(rates))
         self._text = text
         self._lda = lda
-        self._num_rates = len(rates)
         self._rate_R = np.array(rates, dtype=np.float32)
         self._dense_rate_R = np.full(len(rates), dense_rate, dtype=np.float32)
         self.table = TextTable(text=text, num_rates=len(rates))
         self._dense = SlotTable(num_features=text.width + 1, num_planes=2 * len(rates), max_bytes=1 << 62)
         self._dense_slots = self._dense.claim(np.arange(text.width + 1, dtype=np.int32))
         self._bias_slot = self._dense_slots[-1:]
-        self.p_RK = np.ones((self._num_rates, 1))
-
-    def experts(self) -> tuple[Expert, ...]:
-        """The members of the pool: the first drives the bank and holds its state, the others show their part."""
-        return tuple(_Member(self, rate) for rate in range(self._num_rates))
 
     @property
     def num_classes(self) -> int:
         return self._dense.num_classes
 
     def predict(self) -> None:
-        """Set `p_RK` for the current row."""
         logit_RK = np.zeros((self._num_rates, self._dense.cells.shape[2]), dtype=np.float32)
-        _add(self.table.find(), self._text.values, self.table.cells, logit_RK)
-        _add(self._dense_slots[:-1], self._text.embedding, self._dense.cells, logit_RK)
-        _add(self._bias_slot, _ONE, self._dense.cells, logit_RK)
+        add_logits(self.table.find(), self._text.values, self.table.cells, logit_RK)
+        add_logits(self._dense_slots[:-1], self._text.embedding, self._dense.cells, logit_RK)
+        add_logits(self._bias_slot, _ONE, self._dense.cells, logit_RK)
         offset_K = LDA_PART * np.log(self._lda.p_K) if self._lda else np.zeros(self.num_classes)
         self.p_RK = np.empty((self._num_rates, self.num_classes))
-        _softmax(logit_RK, offset_K, self.p_RK)
+        softmax(logit_RK, offset_K, self.p_RK)
 
     def learn(self, target: int, weight: float) -> None:
         if weight <= 0.0:
@@ -89,11 +83,11 @@ class SoftmaxBank:
         gradient_RK[:, : self.num_classes] = self.p_RK
         gradient_RK[:, target] -= 1.0
         step_R = np.float32(weight) * self._rate_R
-        _step(slots, self._text.values, gradient_RK, step_R, self.table.cells, self.table.squares)
+        step_weights(slots, self._text.values, gradient_RK, step_R, _DAMPING, self.table.cells, self.table.squares)
         dense_step_R = np.float32(weight) * self._dense_rate_R
         dense, squares = self._dense.cells, self._num_rates
-        _step(self._dense_slots[:-1], self._text.embedding, gradient_RK, dense_step_R, dense, squares)
-        _step(self._bias_slot, _ONE, gradient_RK, np.float32(0.1) * step_R, dense, squares)
+        step_weights(self._dense_slots[:-1], self._text.embedding, gradient_RK, dense_step_R, _DAMPING, dense, squares)
+        step_weights(self._bias_slot, _ONE, gradient_RK, np.float32(0.1) * step_R, _DAMPING, dense, squares)
 
     def grow(self) -> None:
         self._dense.grow()
@@ -119,52 +113,12 @@ class SoftmaxBank:
         self._dense.load_weights(state["dense"])
 
 
-class _Member(Expert):
-    """One rate's softmax of a bank."""
-
-    def __init__(self, bank: SoftmaxBank, rate: int) -> None:
-        self.name = f"softmax_{rate}"
-        self._bank = bank
-        self._rate = rate
-
-    def predict(self) -> NDArray[np.float64]:
-        if self._rate == 0:
-            self._bank.predict()
-        p_K: NDArray[np.float64] = self._bank.p_RK[self._rate]
-        return p_K
-
-    def learn(self, target: float, weight: float) -> None:
-        if self._rate == 0:
-            self._bank.learn(int(target), weight)
-
-    def grow(self) -> None:
-        if self._rate == 0:
-            self._bank.grow()
-
-    def num_bytes(self) -> int:
-        return self._bank.num_bytes() if self._rate == 0 else 0
-
-    def state_dict(self) -> State:
-        return self._bank.state_dict() if self._rate == 0 else {}
-
-    def load_state_dict(self, state: State) -> None:
-        if self._rate == 0:
-            self._bank.load_state_dict(state)
-
-    def weights(self) -> State:
-        return self._bank.weights() if self._rate == 0 else {}
-
-    def load_weights(self, state: State) -> None:
-        if self._rate == 0:
-            self._bank.load_weights(state)
-
-
 _ONE = np.ones(1, dtype=np.float32)
 _DAMPING = np.float32(DAMPING)
 
 
 @compiled
-def _add(slots: Slots, x: NDArray[np.float32], cells: Cells, logit_RK: Cells) -> None:
+def add_logits(slots: Slots, x: NDArray[np.float32], cells: Cells, logit_RK: Cells) -> None:
     """logits += Σ_j x_j W_j; the first R planes of `cells` are W, features without a slot count as 0."""
     flat = logit_RK.reshape(-1)
     table = cells.reshape(cells.shape[0], -1)
@@ -176,7 +130,7 @@ def _add(slots: Slots, x: NDArray[np.float32], cells: Cells, logit_RK: Cells) ->
 
 
 @compiled
-def _softmax(logit_RK: Cells, offset_K: NDArray[np.float64], p_RK: NDArray[np.float64]) -> None:
+def softmax(logit_RK: Cells, offset_K: NDArray[np.float64], p_RK: NDArray[np.float64]) -> None:
     for r in range(p_RK.shape[0]):
         top = -np.inf
         for k in range(p_RK.shape[1]):
@@ -190,8 +144,14 @@ def _softmax(logit_RK: Cells, offset_K: NDArray[np.float64], p_RK: NDArray[np.fl
 
 
 @compiled
-def _step(
-    slots: Slots, x: NDArray[np.float32], gradient_RK: Cells, step_R: NDArray[np.float32], cells: Cells, squares_plane: int
+def step_weights(
+    slots: Slots,
+    x: NDArray[np.float32],
+    gradient_RK: Cells,
+    step_R: NDArray[np.float32],
+    damping: np.float32,
+    cells: Cells,
+    squares_plane: int,
 ) -> None:
     """One AdaGrad step for every feature of the row; the first R planes of `cells` are W, those from `squares_plane` on A."""
     num = gradient_RK.size
@@ -205,4 +165,4 @@ def _step(
         for j in range(num):
             g = x[i] * gradient[j]
             squares[j] += g * g
-            weights[j] -= step[j] * g / np.sqrt(squares[j] + _DAMPING)
+            weights[j] -= step[j] * g / np.sqrt(squares[j] + damping)

@@ -41,7 +41,8 @@ class TableFeatures(Extractor):
       its mean size; the last two labels and their shares at half-lives of 4 and 32 rows (see `LabelHistory`).
     - `tiles`, `fine_tiles`, `context_tiles`: tokens by quantile of the same, with pairs of columns.
     - `raw_N`: the columns' numbers as they came, categories as a number in [0, 1) by hash, NaN where a value is missing.
-    - `known_N`: whether a column has a number, a category (its hash in `category_N`) or none; `value_N` the numbers.
+    - `known_N`: whether a column has a number, a category (its hash in `category_N`) or none; `value_N` the numbers,
+      `z_N` their z-scores.
 
     `earlier_rows=False` leaves the changes out, `label_history=False` the labels; with both off `context` and `context_tiles`
     say no more than `current`. A missing column is neutral in all. A value 10⁴ deviations away counts as missing, until a
@@ -55,7 +56,7 @@ class TableFeatures(Extractor):
     def __init__(
         self, *, label_history: bool = True, earlier_rows: bool = True, max_columns: int = 512, window: int = 1000
     ) -> None:
-        self._max_columns = max_columns
+        self.max_columns = max_columns
         self._window = window
         self._earlier_rows = earlier_rows
         self.has_label_history = label_history
@@ -97,7 +98,7 @@ class TableFeatures(Extractor):
         self.known_N = np.zeros(n, dtype=np.int64)
         self.category_N = np.zeros(n, dtype=np.uint64)
         self.raw_N = np.full(n, np.nan)
-        self._z_N = np.zeros(n)
+        self.z_N = np.zeros(n)
         self._rank_N = np.zeros(n)
         self._change_NC = np.zeros((n, kernels.NUM_CHANGES))
         self._token_T = np.zeros(5 * n + PAIRS, dtype=np.uint64)
@@ -115,12 +116,12 @@ class TableFeatures(Extractor):
         self._read_row()
         kernels.measure_row(
             self.value_N, self._kind_N, self._stats_NS, self._sorted_NW, self._size_N,
-            self._z_N, self._rank_N, self._change_NC, self.known_N,
+            self.z_N, self._rank_N, self._change_NC, self.known_N,
         )  # fmt: skip
         if not self._earlier_rows:
             self._change_NC[:] = 0.0
         kernels.dense_row(
-            self.known_N, self._z_N, self._rank_N, self._change_NC, self._inputs.slot_NS,
+            self.known_N, self.z_N, self._rank_N, self._change_NC, self._inputs.slot_NS,
             self.current.values_D, self.context.values_D,
         )  # fmt: skip
         kernels.raw_row(self.known_N, self.value_N, self.category_N, self.raw_N)
@@ -136,7 +137,7 @@ class TableFeatures(Extractor):
         for name, value in self._row.items():
             column = self._index.get(name)
             if column is None:
-                if len(self._names) >= self._max_columns:
+                if len(self._names) >= self.max_columns:
                     self._past_limit.append((name, value))
                 continue
             self._num_read += 1
@@ -197,8 +198,8 @@ class TableFeatures(Extractor):
 
     def _discover(self) -> None:
         """Take in new columns, and inputs that the current row is the first to need."""
-        if self._num_read < len(self._row) and len(self._names) < self._max_columns:
-            new = [name for name in self._row if name not in self._index][: self._max_columns - len(self._names)]
+        if self._num_read < len(self._row) and len(self._names) < self.max_columns:
+            new = [name for name in self._row if name not in self._index][: self.max_columns - len(self._names)]
             for name in new:
                 self._index[name] = len(self._names)
                 self._names.append(name)

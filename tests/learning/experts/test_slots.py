@@ -74,3 +74,21 @@ def test_forgetting_goes_on_identically_after_a_reload() -> None:
             slots.cells[place, 0, 0] += 1.0
         assert whole.num_slots <= 1500
     assert_same_state(whole.state_dict(), resumed.state_dict())
+
+
+def test_two_of_a_row_that_share_a_hash_share_a_slot() -> None:
+    slots = table(1024)
+    assert slots.claim(np.array([3, 9, 3], dtype=np.int32)).tolist() == [0, 1, 0]
+    assert slots.claim(np.array([9, 5, 5, 3], dtype=np.int32)).tolist() == [1, 2, 2, 0]
+    assert slots.num_slots == 3
+
+
+def test_a_row_whose_own_features_were_the_oldest_finds_room_for_all() -> None:
+    slots = table(1024)
+    for start in (0, 500):
+        slots.claim(np.arange(start, start + 500, dtype=np.int32))
+    row = np.concatenate([np.arange(100), np.arange(2000, 3000)]).astype(np.int32)
+    claimed = slots.claim(row)
+    assert len(np.unique(claimed)) == len(row)
+    assert claimed.max() < len(slots.cells)
+    np.testing.assert_array_equal(slots.features[claimed], row)
