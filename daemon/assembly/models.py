@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import torch
 from daemon.assembly.reactions import reactions
 from daemon.errors import ConfigError, ModelError
 from daemon.learning.encoders import PACKAGE, FrozenEncoder, encoder_files, find_encoder, load_encoder
-from daemon.learning.experts.base import Expert, Extractor
+from daemon.learning.experts.base import Expert, Extractor, trivial_places
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.target_history import TargetHistory
@@ -105,7 +105,7 @@ def model(settings: Settings, *, encoder: Encoder, device: torch.device, label_d
         return slow.transformer(settings, folder=encoder.folder, device=device)
     if settings.model.kind == "linear":
         return _linear(settings)
-    pool = _mixture(settings, encoder=encoder, device=device)
+    pool = _mixture(settings, encoder=encoder, device=device, late=label_delay > 0)
     return Late(pool=pool, delay=label_delay, blends=settings.model.inputs != "features") if label_delay else pool
 
 
@@ -114,8 +114,16 @@ def blueprint(settings: Settings) -> dict[str, JSON]:
     return {name: getattr(settings, name).model_dump(mode="json") for name in BLUEPRINT}
 
 
-def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> Pool:
-    """The default: a pool on texts, on tables, or on both."""
+def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late: bool) -> Pool:
+    """The default: a pool on texts, on tables, or on both.
+
+    Where labels are late, the errors of a mixture that was led astray go on until its labels arrive: the trivial experts, which
+    fit nothing and so are not led astray, need not lead by more than chance, and an alarm does not make the mixer forget who
+    led.
+    """
+    chosen = reactions(settings)
+    if late:
+        chosen = replace(chosen, faster_mixer=False)
     text = table = frozen = None
     if settings.model.inputs in ("text", "both"):
         frozen = _frozen(encoder, str(device), settings.model.max_tokens) if encoder.folder else None
@@ -133,9 +141,9 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
         return RegressionMixture(
             extractors=extractors | {"history": history},
             experts=regressors,
-            mixer=RegressionMixer(num_experts=len(regressors)),
+            mixer=RegressionMixer(num_experts=len(regressors), trusted=trivial_places(regressors) if late else ()),
             companions=companions,
-            reactions=reactions(settings),
+            reactions=chosen,
             shows_inputs=settings.monitoring.input_detector,
         )
     seed, label_history = settings.training.seed, settings.features.label_history
@@ -156,15 +164,17 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
         return experts
 
     experts = make_experts()
+    trusted = trivial_places(experts) if late else ()
     mixer = (
         Mixer(
             num_experts=len(experts),
             first_weights=first_weights(experts),
             max_total=TABLE_MAX_TOTAL,
             share_rate=SHARE_RATE,
+            trusted=trusted,
         )
         if table
-        else Mixer(num_experts=len(experts), max_total=TEXT_MAX_TOTAL)
+        else Mixer(num_experts=len(experts), max_total=TEXT_MAX_TOTAL, trusted=trusted)
     )
     return Mixture(
         extractors=extractors,
@@ -172,7 +182,7 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device) -> P
         mixer=mixer,
         make_experts=make_experts,
         companions=companions,
-        reactions=reactions(settings),
+        reactions=chosen,
         shows_inputs=settings.monitoring.input_detector,
     )
 

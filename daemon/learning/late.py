@@ -75,7 +75,7 @@ class Late(Model):
         for row, (text, features) in enumerate(new):
             self._pool.turn()
             said = self._pool.say(len(due) + row)
-            answers = self._pool.answers(said)[: 2 if self._blends else 1]
+            answers = self._pool.answers(said, balanced=self._blends)
             outputs.append(self._prior.blend(*answers) if len(answers) == 2 else answers[0] if answers else np.zeros(0))
             self._pool.look(said)
             self._pending.append(_Pending(text, features, float(target_B[row]), float(weight_B[row]), said, answers))
@@ -101,7 +101,7 @@ class Late(Model):
         oldest = self._pending.popleft()
         if len(oldest.answers) == 2 and oldest.weight > 0.0:
             self._prior.learn(*oldest.answers, int(oldest.target), oldest.weight)
-        self._pool.take(row, oldest.said, oldest.target, oldest.weight)
+        self._pool.take(row, oldest.said, oldest.target, oldest.weight, late_by=self._delay)
 
     def _stacked(self, outputs: Sequence[Floats]) -> Floats:
         """(B,), or (B, C) with 0 where a class was not known when its row was predicted."""

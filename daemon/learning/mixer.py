@@ -36,6 +36,9 @@ class Mixer:
     change of concept is found soon. Where one expert has nevertheless been right more often than the mix, by more than chance
     (`Lead`), the likeliest class is its own; behind an alarm nobody leads for as long as the mixer hastens.
 
+    Errors of rows whose labels come `late_by` rows late share their causes: from 1 + `late_by` rows fixed share learns no more
+    than from one. The mixers, whose weights are bounded, keep their rates.
+
     Memory: M · E + M + 4 · E numbers. A weight of a row multiplies the gradient step and the exponent `share_rate`.
 
     >>> mixer = Mixer(num_experts=2, rates=(0.1,), max_total=1.0, share_rate=0.5, share=0.0)
@@ -60,8 +63,10 @@ class Mixer:
         share_rate: float = 0.5,
         share: float = 0.001,
         share_floor: float = 1e-4,
+        trusted: Sequence[int] = (),
     ) -> None:
-        """`first_weights` is what each expert counts at the start, beside the others; all the same where it is empty."""
+        """`first_weights` is what each expert counts at the start, beside the others; all the same where it is empty. `trusted`
+        are places of experts, where labels are late those of the trivial ones (see `Lead`)."""
         self._rate_M = np.array(rates, dtype=np.float64)
         self._max_total = max_total
         self._share_rate = share_rate
@@ -71,7 +76,7 @@ class Mixer:
         part_E = np.array(first_weights or [1.0] * num_experts) / (sum(first_weights) or num_experts)
         self._weight_ME = np.tile(part_E, (len(rates), 1))
         self._share_F = np.concatenate((np.ones(len(rates)), num_experts * part_E)) / num_forecasters
-        self._lead = Lead(num_experts=num_experts)
+        self._lead = Lead(num_experts=num_experts, trusted=trusted)
         self._log_p_EK = np.zeros((num_experts, 1))
         self._p_FK = np.ones((num_forecasters, 1))
         self._mixed_K = np.ones(1)
@@ -92,12 +97,13 @@ class Mixer:
         leader = self._lead.leader
         return self._mixed_K if leader == NOBODY else follow(self._p_FK[len(self._rate_M) + leader], self._mixed_K)
 
-    def learn(self, target: int, weight: float) -> None:
-        """Learn from the target of the row mixed last; `target` indexes K."""
+    def learn(self, target: int, weight: float, *, late_by: int = 0) -> None:
+        """Learn from the target of the row mixed last, which was mixed first `late_by` rows ago; `target` indexes K."""
         if not self._haste.holds:  # after an alarm nobody leads: the labels may be a burst of wrong ones
             self._lead.learn(errors_saved(self._p_FK[len(self._rate_M) :], self._mixed_K, target), weight)
         _step_mixers(self._log_p_EK, self._p_FK, target, weight, self._rate_M, self._max_total, self._weight_ME)
-        _step_share(self._p_FK, target, weight * self._share_rate, self._haste.next_share(), self._share_floor, self._share_F)
+        share_rate, share = (rate / (1 + late_by) for rate in (weight * self._share_rate, self._haste.next_share()))
+        _step_share(self._p_FK, target, share_rate, share, self._share_floor, self._share_F)
 
     def hasten(self) -> None:
         """Spread more of the weight over the next rows: the concept has changed."""

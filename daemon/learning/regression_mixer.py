@@ -40,6 +40,9 @@ class RegressionMixer:
     expert has been closer than the mix, by more than chance (`Lead`), the answer is its own. Nothing is learned before two
     targets differed.
 
+    Errors of rows whose targets come `late_by` rows late share their causes: from 1 + `late_by` rows both learn no more
+    than from one.
+
     >>> mixer = RegressionMixer(num_experts=2, rates=(0.1,), share_rate=0.5, share=0.0)
     >>> mixer.learn(1.0, 1.0)      # the first target only tells the range
     >>> mixer.mix(np.array([1.0, 1.0]))
@@ -55,7 +58,9 @@ class RegressionMixer:
         rates: Sequence[float] = (0.005, 0.02, 0.08),
         share_rate: float = 0.2,
         share: float = 0.003,
+        trusted: Sequence[int] = (),
     ) -> None:
+        """`trusted` are places of experts, where labels are late those of the trivial ones (see `Lead`)."""
         num_forecasters = len(rates) + num_experts
         self._rate_M = np.array(rates, dtype=np.float64)
         self._share_rate = share_rate
@@ -65,7 +70,7 @@ class RegressionMixer:
         # The usual loss; the rows learned, where all that came before two targets differed are one; the least and the largest
         # target; how many of the last rows, one after the other, lay beyond what a row may widen their range by.
         self._scalar_S = np.array([0.0, 0.0, 0.0, 0.0, 0.0])
-        self._lead = Lead(num_experts=num_experts)
+        self._lead = Lead(num_experts=num_experts, trusted=trusted)
         self._p_F = np.zeros(num_forecasters)
         self._mixed = 0.0
 
@@ -90,15 +95,16 @@ class RegressionMixer:
         leader = self._lead.leader
         return self._mixed if leader == NOBODY else float(p_E[leader])
 
-    def learn(self, target: float, weight: float) -> None:
-        """Learn from the target of the row mixed last."""
+    def learn(self, target: float, weight: float, *, late_by: int = 0) -> None:
+        """Learn from the target of the row mixed last, which was mixed first `late_by` rows ago."""
         if self._scalar_S[0] > 0.0 and not self._haste.holds:  # after an alarm nobody leads: it may be a burst
             off_E = np.abs(self._p_F[len(self._rate_M) :] - target)
             gain_E = np.clip((abs(self._mixed - target) - off_E) / self._scalar_S[0], -LOSS_LIMIT, LOSS_LIMIT)
             self._lead.learn(gain_E, weight)
+        parts = 1 + late_by
         _learn(
-            self._p_F, self._mixed, target, weight, self._rate_M, self._share_rate, self._haste.next_share(),
-            self._weight_ME, self._share_F, self._scalar_S,
+            self._p_F, self._mixed, target, weight, self._rate_M / parts, self._share_rate / parts,
+            self._haste.next_share() / parts, self._weight_ME, self._share_F, self._scalar_S,
         )  # fmt: skip
 
     def hasten(self) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
+from daemon.assembly import models
 from daemon.errors import StateError
 from daemon.learning.batch import Batch
 from daemon.learning.experts.residual import Guess
+from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.late import Late
+from daemon.learning.models.base import Model
 from daemon.learning.models.mixture import Mixture
 from daemon.learning.models.regression import RegressionMixture
 from daemon.learning.regression_mixer import RegressionMixer
+from daemon.settings import Settings
 from tests.contracts.expert_checks import assert_same_state
 from tests.learning.texts import text_mixture, topic_rows
 
@@ -73,11 +78,55 @@ def test_finished_it_has_learned_what_the_pool_learns_save_the_mixing() -> None:
 
 
 def test_the_mixer_learns_from_what_was_said_in_time() -> None:
-    model, pool = late(100)
-    learn(model, range(120), cut=120)
+    model, pool = late(30)
+    target_B = np.repeat([0.0, 1.0], [40, 60])
+    model.learn(Batch(BATCH.texts[:100], BATCH.features[:100]), target_B, np.ones(100))
     model.finish()
-    # Nothing was known before row 101, so that no expert had a chance to be right.
-    assert pool.errors_E.min() >= 101
+    # Rows 40 to 70 were predicted before the label of row 40 had arrived, so that no expert had a chance to be right.
+    assert pool.errors_E.min() >= 31
+
+
+def test_of_rows_that_nothing_was_known_of_the_mixer_learns_what_would_be_said_now() -> None:
+    model, pool = late(50, with_encoder=False)
+    learn(model, range(101), cut=101)  # row 50 is learned, the last that was predicted before any label had arrived
+    prompt = text_mixture(with_encoder=False)
+    learn(prompt, range(51), cut=51)
+    assert_same_state(pool.state_dict()["mixer"], prompt.state_dict()["mixer"])
+
+
+def test_a_balanced_answer_that_is_not_blended_in_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(expert: WordBayes) -> None:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(WordBayes, "predict_balanced", refuse)
+    model = Late(pool=text_mixture(with_encoder=False), delay=5, blends=False)
+    model.learn(BATCH, TARGETS, np.ones(120))
+
+
+@pytest.mark.parametrize("delay", [5, 50])
+def test_a_late_random_walk_is_followed_as_well_as_by_its_last_value(delay: int) -> None:
+    model, rng = table_regression(label_delay=delay), np.random.default_rng(1)
+    target_B = rng.normal(size=1000).cumsum()
+    rows = [{"x": float(x)} for x in rng.normal(size=1000)]
+    output_B = model.learn(Batch([""] * 1000, rows), target_B, np.ones(1000))
+    last_B = np.concatenate([np.zeros(delay + 1), target_B])[:1000]  # row `delay` is predicted before any target was learned
+    error, of_last = (float(abs(answer_B - target_B)[delay:].sum()) for answer_B in (output_B, last_B))
+    assert error <= 1.02 * of_last
+
+
+def table_regression(*, label_delay: int) -> Model:
+    sections = {"task": {"kind": "regression"}, "model": {"inputs": "features"}, "source": {"kind": "files", "paths": []}}
+    settings = Settings.model_validate(sections)
+    return models.model(settings, encoder=models.NO_ENCODER, device=torch.device("cpu"), label_delay=label_delay)
+
+
+def test_an_alarm_does_not_hasten_the_mixer_of_late_labels() -> None:
+    model = table_regression(label_delay=5)
+    rows = [{"x": float(row)} for row in range(70)]
+    model.learn(Batch([""] * 70, rows), np.arange(70.0), np.ones(70))
+    model.react()
+    model.learn(Batch([""] * 70, rows), np.arange(70.0), np.ones(70))
+    assert model.state_dict()["pool"]["mixer"]["haste"] == {"rows_left": 0}
 
 
 def test_a_row_knows_nothing_of_the_labels_on_their_way() -> None:

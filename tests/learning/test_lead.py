@@ -37,6 +37,15 @@ def test_the_likeliest_class_of_the_leader_changes_places_with_that_of_the_mixtu
     assert follow(np.array([0.6, 0.2, 0.1, 0.1]), mixed_K).tolist() == mixed_K.tolist()
 
 
+def test_a_trusted_expert_leads_without_being_ahead_by_more_than_chance() -> None:
+    lead, chance = Lead(num_experts=2, trusted=[1]), np.tile([[1.0, 1.0], [-1.0, -1.0]], (50, 1))
+    for gain_E in [*chance, np.ones(2)]:
+        lead.learn(gain_E, 1.0)
+    assert lead.leader == NOBODY  # one row's gain ahead
+    lead.learn(np.ones(2), 1.0)
+    assert lead.leader == 1
+
+
 def test_chance_is_no_lead() -> None:
     generator = np.random.default_rng(0)
     gains = generator.choice([-1.0, 0.0, 1.0], size=(20_000, 1), p=[0.1, 0.8, 0.1])

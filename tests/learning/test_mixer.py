@@ -30,6 +30,18 @@ def test_one_step_by_hand() -> None:
     np.testing.assert_allclose(state["share"], share / share.sum(), rtol=1e-12)
 
 
+def test_of_late_labels_fixed_share_learns_from_as_many_rows_as_from_one() -> None:
+    late, prompt = mixer(), mixer()
+    prompt.mix(P_EK)
+    prompt.learn(0, 1.0)
+    for _ in range(4):
+        late.mix(P_EK)
+        late.learn(0, 1.0, late_by=3)
+    # The experts' shares; the mixer's own moves as it learns.
+    ratios = [np.divide(*mix.state_dict()["share"][1:]) for mix in (late, prompt)]
+    np.testing.assert_allclose(ratios[0], ratios[1], rtol=1e-12)
+
+
 def test_weight_two_doubles_the_step() -> None:
     steps = []
     for weight in (1.0, 2.0):

@@ -26,6 +26,21 @@ def reach(mixer: RegressionMixer) -> tuple[float, float]:
     return float(scalars[LOW]), float(scalars[HIGH])
 
 
+def test_late_targets_move_the_weights_by_as_much_less_as_they_are_late() -> None:
+    steps = []
+    for late_by in (0, 3):
+        mixer = RegressionMixer(num_experts=2, rates=(0.01,), share=0.0)
+        feed(mixer, [([1.0, 1.0], 1.0), ([1.0, 1.5], 2.0)])  # the range, and the usual loss
+        before = mixer.state_dict()
+        mixer.mix(np.array([0.0, 1.0]))
+        mixer.learn(2.0, 1.0, late_by=late_by)
+        after = mixer.state_dict()
+        moved = (np.log(after[part] / before[part]) for part in ("mixers", "share"))
+        steps.append([float(part[..., -1].squeeze() - part[..., -2].squeeze()) for part in moved])
+    assert steps[0][0] > 0.0
+    np.testing.assert_allclose(np.array(steps[0]), 4.0 * np.array(steps[1]), rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     "start", [[0.0] * 2, [0.0] * 20, [0.0] * 50, [0.1] * 2, [0.1] * 50], ids=lambda start: f"{start[:1]}x{len(start)}"
 )

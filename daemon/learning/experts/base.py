@@ -19,6 +19,7 @@ adds a fresh spare that starts as its copy. Before the first label K is 1.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,8 @@ class Expert(ABC):
 
     name: str
     """Unique in the pool, lower_snake; shown in telemetry."""
+    is_trivial = False
+    """Whether it looks at nothing but earlier targets and fits nothing to them: it repeats or counts them."""
 
     def begin(self, batch: Batch) -> None:  # noqa: B027 - most experts have no batched work
         """Batched, label-free work, after every extractor's `begin`."""
@@ -142,6 +145,11 @@ class Expert(ABC):
 
     @abstractmethod
     def load_weights(self, state: State) -> None: ...
+
+
+def trivial_places(experts: Sequence[Expert]) -> list[int]:
+    """Where the trivial ones stand in a pool."""
+    return [place for place, expert in enumerate(experts) if expert.is_trivial]
 
 
 def array_bytes(state: State) -> int:

@@ -32,6 +32,8 @@ class MarkovLabel(Expert):
     [0.16666666666666666, 0.5833333333333334, 0.25]
     """
 
+    is_trivial = True
+
     def __init__(self, *, decay: float, pseudo_count: float, name: str = "markov") -> None:
         self.name = name
         self._decay = decay

@@ -26,6 +26,8 @@ class DecayedPrior(Expert):
     [0.2632, 0.5263, 0.2105]
     """
 
+    is_trivial = True
+
     def __init__(self, *, half_life: float, pseudo_count: float, name: str = "prior") -> None:
         self.name = name
         self._decay = 0.5 ** (1.0 / half_life)

@@ -23,6 +23,8 @@ class Guess(Expert):
     [3.0]
     """
 
+    is_trivial = True
+
     def __init__(self, *, name: str, reference: Reference) -> None:
         self.name = name
         self._reference = reference

@@ -113,10 +113,10 @@ class Mixture(Pool):
         mixed_K = self._mixer.mix(said[:num_experts])
         return mixed_K if self._anchor is None else self._anchor.join(mixed_K, said[num_experts:])
 
-    def answers(self, said: Floats) -> tuple[Floats, ...]:
+    def answers(self, said: Floats, *, balanced: bool) -> tuple[Floats, ...]:
         if said.shape[1] == 1:
             return ()
-        balanced_C = self._balanced_answer()
+        balanced_C = self._balanced_answer() if balanced else None
         answer_C = _over_known(self._mix(said))
         return (answer_C,) if balanced_C is None else (answer_C, balanced_C)
 
@@ -129,10 +129,11 @@ class Mixture(Pool):
             start += len(known_RC)
         return alone_BC
 
-    def take(self, row: int, said: Floats, target: float, weight: float) -> None:
+    def take(self, row: int, said: Floats, target: float, weight: float, *, late_by: int) -> None:
         if weight > 0.0:
-            self.say(row)
-            self._learn_row(int(target), weight, self._mix(said), said)
+            now = self.say(row)
+            said, late_by = (now, 0) if self._knew_nothing(late_by) else (said, late_by)
+            self._learn_row(int(target), weight, self._mix(said), said, late_by=late_by)
         self.num_rows += 1
 
     def _balanced_answer(self) -> Floats | None:
@@ -140,7 +141,7 @@ class Mixture(Pool):
         balanced = [p_K for p_K in (expert.predict_balanced() for expert in self._experts) if p_K is not None]
         return _over_known(_geometric_mean(balanced)) if balanced else None
 
-    def _learn_row(self, target: int, weight: float, mixed_K: Floats, said: Floats) -> None:
+    def _learn_row(self, target: int, weight: float, mixed_K: Floats, said: Floats, *, late_by: int = 0) -> None:
         seen_as = min(target, len(mixed_K) - 1)  # a new label was predicted as the spare
         known_EC = said[: len(self._experts), :-1]
         self.errors_E += known_EC.argmax(axis=1) != target if known_EC.size else 1.0
@@ -148,7 +149,7 @@ class Mixture(Pool):
         self._loss += (loss - self._loss) / min(self.num_learned + 1, LOSS_HORIZON_ROWS)
         if self._anchor is not None:
             self._anchor.learn(seen_as, weight, self._mixer)
-        self._mixer.learn(seen_as, weight)
+        self._mixer.learn(seen_as, weight, late_by=late_by)
         while self.num_classes <= target:
             for expert in self._experts:
                 expert.grow()

@@ -47,7 +47,8 @@ class Pool(Model):
 
     A row's way is `begin` with its micro-batch; `say`, what the experts predict; and learning. Where labels are late, other
     rows go their way in between; `take` then has the mixer learn from what was said of the row in time, the experts from what
-    they would say now (see `learning/late.py`).
+    they would say now (see `learning/late.py`). Of rows that were predicted before any label had arrived nothing was said that
+    could be weighed: the mixer, too, begins with what the experts would say now.
     """
 
     weights_name = "mixture"
@@ -93,13 +94,17 @@ class Pool(Model):
         """What each expert predicts for a row of the micro-batch; (E, K) or (E,)."""
 
     @abstractmethod
-    def answers(self, said: Floats) -> tuple[Floats, ...]:
-        """The answer to the row of which `said` was just said, (C,) or (1,), and the balanced one where there is one. None
-        before the first label."""
+    def answers(self, said: Floats, *, balanced: bool) -> tuple[Floats, ...]:
+        """The answer to the row of which `said` was just said, (C,) or (1,), and with `balanced` that one too, where there is
+        one. None before the first label."""
 
     @abstractmethod
-    def take(self, row: int, said: Floats, target: float, weight: float) -> None:
-        """Learn a row of the micro-batch, of which `said` was said earlier or now."""
+    def take(self, row: int, said: Floats, target: float, weight: float, *, late_by: int) -> None:
+        """Learn a row of the micro-batch, of which `said` was said `late_by` rows ago."""
+
+    def _knew_nothing(self, late_by: int) -> bool:
+        """Whether the row that is taken was predicted before the first one was."""
+        return self.num_rows <= late_by
 
     @abstractmethod
     def alone(self, said: Sequence[Floats]) -> Floats:

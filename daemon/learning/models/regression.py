@@ -67,20 +67,21 @@ class RegressionMixture(Pool):
         self._encode(row)
         return np.concatenate([expert.predict() for expert in self._experts])
 
-    def answers(self, said: Floats) -> tuple[Floats, ...]:
+    def answers(self, said: Floats, *, balanced: bool) -> tuple[Floats, ...]:
         return (np.array([self._mixer.mix(said)]),)
 
     def alone(self, said: Sequence[Floats]) -> Floats:
         return np.array(said)
 
-    def take(self, row: int, said: Floats, target: float, weight: float) -> None:
+    def take(self, row: int, said: Floats, target: float, weight: float, *, late_by: int) -> None:
         if weight > 0.0:
-            self.say(row)
-            self._learn_row(said, self._mixer.mix(said), target, weight)
+            now = self.say(row)
+            said, late_by = (now, 0) if self._knew_nothing(late_by) else (said, late_by)
+            self._learn_row(said, self._mixer.mix(said), target, weight, late_by=late_by)
         self.num_rows += 1
 
-    def _learn_row(self, p_E: Floats, output: float, target: float, weight: float) -> None:
+    def _learn_row(self, p_E: Floats, output: float, target: float, weight: float, *, late_by: int = 0) -> None:
         self.errors_E += abs(p_E - target)
         self._loss += (abs(output - target) - self._loss) / min(self.num_rows + 1, LOSS_HORIZON_ROWS)
-        self._mixer.learn(target, weight)
+        self._mixer.learn(target, weight, late_by=late_by)
         self._learn_parts(target, weight)
