@@ -119,7 +119,7 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late
 
     Where labels are late, the errors of a mixture that was led astray go on until its labels arrive: the trivial experts, which
     fit nothing and so are not led astray, need not lead by more than chance, and an alarm does not make the mixer forget who
-    led.
+    led. Nor does it start with the simple learners, of which it would need long to learn better.
     """
     chosen = reactions(settings)
     if late:
@@ -156,7 +156,7 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late
         finetuned = partial(slow.expert, settings, tokens=tokens, folder=encoder.folder, device=device)
 
     def make_experts() -> list[Expert]:
-        experts = text_experts(text, label_history=label_history) if text else []
+        experts = text_experts(text, label_history=label_history, beside_table=table is not None) if text else []
         words = next((expert for expert in experts if isinstance(expert, WordBayes)), None)
         experts += table_experts(table, seed=seed, words=words, text=text) if table else []
         if finetuned:
@@ -168,7 +168,7 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late
     mixer = (
         Mixer(
             num_experts=len(experts),
-            first_weights=first_weights(experts),
+            first_weights=() if late else first_weights(experts),
             max_total=TABLE_MAX_TOTAL,
             share_rate=SHARE_RATE,
             trusted=trusted,

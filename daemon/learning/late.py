@@ -36,10 +36,12 @@ class Late(Model):
 
     `learn` returns what its own rows were predicted to be, and learns rows of earlier calls; `finish` learns the rest. The
     mixer learns from what the experts said when the row was predicted, so that it trusts each as far as it can be trusted
-    that long before the label; experts that count labels see only those that had arrived. With `blends` the pool's answer is
-    blended with its balanced one, as far as late labels tell the frequency of the classes (see `StalePrior`): of texts, whose
-    balanced answer is as good; that of a table is naive Bayes alone. Rows predicted before any label had arrived have no class
-    to be answered: 0 throughout.
+    that long before the label; experts that count labels see only those that had arrived. Rows predicted before any label had
+    arrived have no class to be answered: 0 throughout. The mixer learns them by what the experts would say now.
+
+    With `blends` the pool's answer is blended with its balanced one, as far as late labels tell the frequency of the classes
+    (see `StalePrior`): of texts, whose balanced answer is as good; that of a table is naive Bayes alone. The mixer then learns
+    nothing from the first rows, of which its answer is no better for being sure of labels that are all one.
 
     Memory: `delay` rows, with what E experts said of each.
     """
@@ -101,7 +103,11 @@ class Late(Model):
         oldest = self._pending.popleft()
         if len(oldest.answers) == 2 and oldest.weight > 0.0:
             self._prior.learn(*oldest.answers, int(oldest.target), oldest.weight)
-        self._pool.take(row, oldest.said, oldest.target, oldest.weight, late_by=self._delay)
+        if self._pool.num_rows <= self._delay and not self._blends:
+            # It was predicted before any label had arrived: of what was said then nothing can be weighed.
+            self._pool.take(row, None, oldest.target, oldest.weight)
+        else:
+            self._pool.take(row, oldest.said, oldest.target, oldest.weight, late_by=self._delay)
 
     def _stacked(self, outputs: Sequence[Floats]) -> Floats:
         """(B,), or (B, C) with 0 where a class was not known when its row was predicted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.learning.experts.base import Expert
 from daemon.learning.experts.knn import NearestNeighbours
 from daemon.learning.experts.lda import StreamingLDA
+from daemon.learning.experts.logistic import LogisticBank
 from daemon.learning.experts.markov import MarkovLabel
 from daemon.learning.experts.naive_bayes import NaiveBayes
 from daemon.learning.experts.prior import DecayedPrior
@@ -16,9 +17,9 @@ from daemon.learning.features.text import TextFeatures
 MAX_TOTAL = 1.2
 
 
-def text_experts(features: TextFeatures, *, label_history: bool = True) -> list[Expert]:
+def text_experts(features: TextFeatures, *, label_history: bool = True, beside_table: bool = False) -> list[Expert]:
     """Experts on hashed words and bytes, where `features` has an encoder on its embeddings, and, with `label_history`, on the
-    labels of earlier rows."""
+    labels of earlier rows. Beside a table the logistic regressions are its own: they read words and columns together."""
     lda = StreamingLDA(text=features) if features.width else None
     # The softmaxes read the LDA's prediction, so it stands before them.
     experts: list[Expert] = [lda, NearestNeighbours(text=features)] if lda else []
@@ -26,6 +27,8 @@ def text_experts(features: TextFeatures, *, label_history: bool = True) -> list[
     experts += softmaxes.experts()
     # Behind the softmaxes, whose table they share.
     experts += [NaiveBayes(text=features, table=softmaxes.table), WordBayes(text=features, table=softmaxes.table)]
+    if not beside_table:
+        experts += LogisticBank(text=features, table=None).experts()
     if label_history:
         experts += [
             MarkovLabel(decay=0.995, pseudo_count=1.0),

@@ -172,6 +172,6 @@ def test_what_it_said_of_another_row_teaches_it_nothing() -> None:
     now = pool.say(1)
     assert len(now) == len(early) + 1  # it speaks on every fourth row
     weight = pool.weights()["anchor"]["weight"]
-    pool.answers(now)
-    pool.take(0, early, float(target_B[0]), 1.0)
+    pool.answers(now, balanced=False)
+    pool.take(0, early, float(target_B[0]), 1.0, late_by=3)
     assert pool.weights()["anchor"]["weight"] == weight

@@ -86,12 +86,27 @@ def test_the_mixer_learns_from_what_was_said_in_time() -> None:
     assert pool.errors_E.min() >= 31
 
 
-def test_of_rows_that_nothing_was_known_of_the_mixer_learns_what_would_be_said_now() -> None:
+def test_of_rows_that_nothing_was_known_of_the_mixer_of_numbers_learns_what_would_be_said_now() -> None:
+    rng = np.random.default_rng(1)
+    rows, target_B = [{"x": float(x)} for x in rng.normal(size=101)], rng.normal(size=101).cumsum()
+    states = []
+    for delay, num_rows in ((50, 101), (0, 51)):  # row 50 is learned, the last that was predicted before any label had arrived
+        model = table_regression(label_delay=delay)
+        model.learn(Batch([""] * num_rows, rows[:num_rows]), target_B[:num_rows], np.ones(num_rows))
+        states.append(model.state_dict())
+    late_mixer, prompt_mixer = states[0]["pool"]["mixer"], states[1]["mixer"]
+    np.testing.assert_array_equal(late_mixer["mixers"], prompt_mixer["mixers"])
+    np.testing.assert_array_equal(late_mixer["share"], prompt_mixer["share"])
+    assert np.ptp(prompt_mixer["share"]) > 0.0
+
+
+def test_of_those_rows_a_mixer_that_blends_learns_nothing() -> None:
     model, pool = late(50, with_encoder=False)
-    learn(model, range(101), cut=101)  # row 50 is learned, the last that was predicted before any label had arrived
-    prompt = text_mixture(with_encoder=False)
-    learn(prompt, range(51), cut=51)
-    assert_same_state(pool.state_dict()["mixer"], prompt.state_dict()["mixer"])
+    fresh = pool.state_dict()["mixer"]["mixers"]
+    learn(model, range(101), cut=101)
+    np.testing.assert_array_equal(pool.state_dict()["mixer"]["mixers"], fresh)
+    learn(model, range(101, 103), cut=2)
+    assert (pool.state_dict()["mixer"]["mixers"] != fresh).any()
 
 
 def test_a_balanced_answer_that_is_not_blended_in_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

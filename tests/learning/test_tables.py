@@ -257,5 +257,5 @@ def test_labels_that_swap_are_relearned_within_hundreds_of_rows() -> None:
 
 
 def test_no_name_is_also_that_of_an_expert_on_texts() -> None:
-    names = [expert.name for expert in make_pool()[1] + text_experts(TextFeatures(encoder=None))]
+    names = [expert.name for expert in make_pool()[1] + text_experts(TextFeatures(encoder=None), beside_table=True)]
     assert len(set(names)) == len(names)

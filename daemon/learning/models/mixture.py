@@ -129,10 +129,10 @@ class Mixture(Pool):
             start += len(known_RC)
         return alone_BC
 
-    def take(self, row: int, said: Floats, target: float, weight: float, *, late_by: int) -> None:
+    def take(self, row: int, said: Floats | None, target: float, weight: float, *, late_by: int = 0) -> None:
         if weight > 0.0:
             now = self.say(row)
-            said, late_by = (now, 0) if self._knew_nothing(late_by) else (said, late_by)
+            said = now if said is None else said
             self._learn_row(int(target), weight, self._mix(said), said, late_by=late_by)
         self.num_rows += 1
 

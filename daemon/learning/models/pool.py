@@ -47,8 +47,7 @@ class Pool(Model):
 
     A row's way is `begin` with its micro-batch; `say`, what the experts predict; and learning. Where labels are late, other
     rows go their way in between; `take` then has the mixer learn from what was said of the row in time, the experts from what
-    they would say now (see `learning/late.py`). Of rows that were predicted before any label had arrived nothing was said that
-    could be weighed: the mixer, too, begins with what the experts would say now.
+    they would say now (see `learning/late.py`).
     """
 
     weights_name = "mixture"
@@ -99,12 +98,8 @@ class Pool(Model):
         one. None before the first label."""
 
     @abstractmethod
-    def take(self, row: int, said: Floats, target: float, weight: float, *, late_by: int) -> None:
-        """Learn a row of the micro-batch, of which `said` was said `late_by` rows ago."""
-
-    def _knew_nothing(self, late_by: int) -> bool:
-        """Whether the row that is taken was predicted before the first one was."""
-        return self.num_rows <= late_by
+    def take(self, row: int, said: Floats | None, target: float, weight: float, *, late_by: int = 0) -> None:
+        """Learn a row of the micro-batch, of which `said` was said `late_by` rows ago; None is what would be said now."""
 
     @abstractmethod
     def alone(self, said: Sequence[Floats]) -> Floats:
