@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,11 @@ class _Pending:
     weight: float
     said: Floats
     answers: tuple[Floats, ...]
+
+    def num_bytes(self) -> int:
+        """Memory of the arrays, the text and the fields."""
+        fields = sum(sys.getsizeof(part) for item in self.features.items() for part in item)
+        return self.said.nbytes + sum(answer.nbytes for answer in self.answers) + sys.getsizeof(self.text) + fields
 
 
 class Late(Model):
@@ -190,4 +196,4 @@ class Late(Model):
         self._pool.set_labels(labels)
 
     def state_bytes(self) -> dict[str, int]:
-        return self._pool.state_bytes() | {"pending": sum(row.said.nbytes for row in self._pending)}
+        return self._pool.state_bytes() | {"pending": sum(row.num_bytes() for row in self._pending)}

@@ -209,3 +209,15 @@ def test_a_delay_that_makes_no_sense_is_refused() -> None:
 def test_a_state_of_another_delay_is_refused() -> None:
     with pytest.raises(StateError, match="the saved rows wait 3 rows for their labels, these 4"):
         late(4)[0].load_state_dict(late(3)[0].state_dict())
+
+
+def test_what_waits_is_counted_with_its_texts_and_fields() -> None:
+    sizes = []
+    for text, fields in (("", {}), ("x" * 5000, {}), ("", {"a column": 1.0, "another": "c" * 3000})):
+        model, _ = late(10, with_encoder=False)
+        model.learn(Batch([text] * 10, [fields] * 10), np.zeros(10), np.ones(10))
+        sizes.append(model.state_bytes()["pending"])
+    assert sizes[1] >= sizes[0] + 10 * 5000
+    assert sizes[2] >= sizes[0] + 10 * 3000
+    model.finish()
+    assert model.state_bytes()["pending"] == 0
