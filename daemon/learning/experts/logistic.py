@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
 from daemon.learning.experts.bank import Bank
-from daemon.learning.experts.slots import Indices, SlotTable
+from daemon.learning.experts.slots import Indices, Slots, SlotTable
 from daemon.learning.experts.softmax import add_logits, softmax, step_weights
 from daemon.learning.features.hashing import BLOCK_SIZE
 from daemon.learning.features.table import TableFeatures
@@ -63,11 +63,15 @@ class LogisticBank(Bank):
         num_features = self._first_word + (BLOCK_SIZE if text else 0)
         self._slots = SlotTable(num_features=num_features, num_planes=2 * len(rates), max_bytes=max_bytes)
         self._indices, self._values = self._row()
+        self._found: Slots | None = None
 
     def predict(self) -> None:
         self._indices, self._values = self._row()
+        self._found = self._slots.find(self._indices)
+        if self._text:
+            self._slots.fetch(self._found)
         logit_RK = np.zeros((self._num_rates, self._slots.cells.shape[2]), dtype=np.float32)
-        add_logits(self._slots.find(self._indices), self._values, self._slots.cells, logit_RK)
+        add_logits(self._found, self._values, self._slots.cells, logit_RK)
         self.p_RK = np.empty((self._num_rates, self._slots.num_classes))
         softmax(logit_RK, np.zeros(self._slots.num_classes), self.p_RK)
 
@@ -85,7 +89,7 @@ class LogisticBank(Bank):
     def learn(self, target: int, weight: float) -> None:
         if weight <= 0.0:
             return
-        slots = self._slots.claim(self._indices)  # which may move the cells
+        slots, self._found = self._slots.claim(self._indices, self._found), None  # which may move the cells
         gradient_RK = np.zeros((self._num_rates, self._slots.cells.shape[2]), dtype=np.float32)
         gradient_RK[:, : self._slots.num_classes] = self.p_RK
         gradient_RK[:, target] -= 1.0

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from daemon.learning.compiled import compiled
 from daemon.learning.experts.slots import Cells, Slots, SlotTable
 from daemon.learning.features.hashing import BLOCK_SIZE, NUM_FEATURES, Indices
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
-
-# Numbers of a cache line; and the most of a feature that are worth to be fetched ahead: of more, the processor sees itself
-# that they are read one after the other.
-LINE = 16
-MOST_FETCHED = 128
 
 
 class TextTable:
@@ -56,8 +50,7 @@ class TextTable:
             self._row, self._claimed = self._text.indices, False
             self.num_row_words = int(np.searchsorted(self._row, np.int32(BLOCK_SIZE)))
             self._slots = self._table.find(self._row)
-            if self.cells.size and self.cells[0].size <= MOST_FETCHED:
-                _fetch(self._slots, self.cells)
+            self._table.fetch(self._slots)
         return self._slots
 
     def claim(self) -> Slots:
@@ -101,19 +94,3 @@ class TextTable:
     def load_weights(self, state: State) -> None:
         self._table.load_weights(state)
         self._forget_row()
-
-
-@compiled
-def _fetch(slots: Slots, cells: Cells) -> float:
-    """Read a number of each cache line of a row's features, which brings them near: these reads do not wait for each other,
-    as those of an expert that goes from feature to feature do. What is returned only keeps the compiler from leaving them out.
-    """
-    flat = cells.reshape(-1)
-    size = cells.shape[1] * cells.shape[2]
-    highest = np.float32(0.0)
-    for i in range(len(slots)):
-        start = max(0, np.int64(slots[i])) * size
-        for j in range(start, start + size, LINE):
-            highest = max(highest, flat[j])
-        highest = max(highest, flat[start + size - 1])
-    return float(highest)
