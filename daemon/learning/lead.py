@@ -12,8 +12,10 @@ from daemon.state import State
 
 Floats = NDArray[np.float64]
 
-# What is remembered of a row after another one.
+# What is remembered of a row after another one; and behind an alarm, where who was ahead in a burst of wrong labels is to lead
+# no longer than the burst.
 KEPT = 1.0 - 1.0 / 2000.0
+KEPT_HASTY = 1.0 - 1.0 / 32.0
 # An expert leads by so many standard errors, less one row of its advantage.
 STANDARD_ERRORS = 1.5
 NOBODY = -1
@@ -46,9 +48,10 @@ class Lead:
         self.leader = NOBODY
         """The expert that leads, or -1."""
 
-    def learn(self, gain_E: Floats, weight: float) -> None:
-        """`gain_E` is what the mixture lost on a row more than each expert alone."""
-        self.leader = _learn(gain_E, weight, self._standard_errors_E, self._sum_ES)
+    def learn(self, gain_E: Floats, weight: float, *, hasty: bool = False) -> None:
+        """`gain_E` is what the mixture lost on a row more than each expert alone; `hasty` right behind an alarm."""
+        kept = KEPT_HASTY if hasty else KEPT
+        self.leader = _learn(gain_E, weight, kept, self._standard_errors_E, self._sum_ES)
 
     def forget(self) -> None:
         """The concept has changed: nobody leads."""
@@ -64,11 +67,11 @@ class Lead:
 
 
 @compiled
-def _learn(gain_E: Floats, weight: float, standard_errors_E: Floats, sum_ES: Floats) -> int:
+def _learn(gain_E: Floats, weight: float, kept: float, standard_errors_E: Floats, sum_ES: Floats) -> int:
     leader, furthest = NOBODY, 0.0
     for e in range(len(gain_E)):
         gain = weight * gain_E[e]
-        sum_ES[e] *= KEPT
+        sum_ES[e] *= kept
         sum_ES[e, GAIN] += gain
         sum_ES[e, SQUARES] += gain * gain
         sum_ES[e, ROWS] += 0.0 if gain == 0.0 else 1.0

@@ -34,7 +34,7 @@ class Mixer:
     certainty, which is what loses when labels come late. *Fixed share* then weighs the M mixers and the E experts themselves:
     v_f ∝ v_f · p_f(target)^`share_rate`, and a part `share` of the weight is spread evenly, so that whoever is best after a
     change of concept is found soon. Where one expert has nevertheless been right more often than the mix, by more than chance
-    (`Lead`), the likeliest class is its own; behind an alarm nobody leads for as long as the mixer hastens.
+    (`Lead`), the likeliest class is its own; behind an alarm that is judged by tens of rows alone.
 
     Errors of rows whose labels come `late_by` rows late share their causes: from 1 + `late_by` rows fixed share learns no more
     than from one. The mixers, whose weights are bounded, keep their rates.
@@ -99,8 +99,8 @@ class Mixer:
 
     def learn(self, target: int, weight: float, *, late_by: int = 0) -> None:
         """Learn from the target of the row mixed last, which was mixed first `late_by` rows ago; `target` indexes K."""
-        if not self._haste.holds:  # after an alarm nobody leads: the labels may be a burst of wrong ones
-            self._lead.learn(errors_saved(self._p_FK[len(self._rate_M) :], self._mixed_K, target), weight)
+        saved_E = errors_saved(self._p_FK[len(self._rate_M) :], self._mixed_K, target)
+        self._lead.learn(saved_E, weight, hasty=self._haste.holds)
         _step_mixers(self._log_p_EK, self._p_FK, target, weight, self._rate_M, self._max_total, self._weight_ME)
         share_rate, share = (rate / (1 + late_by) for rate in (weight * self._share_rate, self._haste.next_share()))
         _step_share(self._p_FK, target, share_rate, share, self._share_floor, self._share_F)

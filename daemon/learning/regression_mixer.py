@@ -97,10 +97,10 @@ class RegressionMixer:
 
     def learn(self, target: float, weight: float, *, late_by: int = 0) -> None:
         """Learn from the target of the row mixed last, which was mixed first `late_by` rows ago."""
-        if self._scalar_S[0] > 0.0 and not self._haste.holds:  # after an alarm nobody leads: it may be a burst
+        if self._scalar_S[0] > 0.0:
             off_E = np.abs(self._p_F[len(self._rate_M) :] - target)
             gain_E = np.clip((abs(self._mixed - target) - off_E) / self._scalar_S[0], -LOSS_LIMIT, LOSS_LIMIT)
-            self._lead.learn(gain_E, weight)
+            self._lead.learn(gain_E, weight, hasty=self._haste.holds)
         parts = 1 + late_by
         _learn(
             self._p_F, self._mixed, target, weight, self._rate_M / parts, self._share_rate / parts,

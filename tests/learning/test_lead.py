@@ -7,7 +7,6 @@ import pytest
 
 from daemon.learning.lead import NOBODY, Lead, errors_saved, follow
 from daemon.learning.mixer import Mixer
-from daemon.learning.reactions import HASTE_ROWS
 from daemon.learning.regression_mixer import RegressionMixer
 
 
@@ -84,16 +83,18 @@ def test_the_answer_is_the_leaders_though_the_weights_are_with_the_others() -> N
     assert mixer.mix(p_EK).argmax() == 1
 
 
-def test_behind_an_alarm_nobody_leads_while_the_mixer_hastens() -> None:
-    """The rows of a burst of wrong labels are not to say who leads."""
+def test_who_led_in_a_burst_behind_an_alarm_leads_no_longer_than_the_burst() -> None:
     mixer = Mixer(num_experts=2, rates=(), share_rate=0.0)
     p_EK = np.array([[0.8, 0.1, 0.1], [0.1, 0.9, 0.0]])
     mixer.hasten()
     answers = []
-    for _ in range(HASTE_ROWS + 7):
+    for target in [0] * 60 + [1] * 60:
         answers.append(int(mixer.mix(p_EK).argmax()))
-        mixer.learn(0, 1.0)
-    assert answers == [1] * (HASTE_ROWS + 5) + [0] * 2
+        mixer.learn(target, 1.0)
+    assert answers[:7] == [1] * 5 + [0] * 2
+    assert answers[:60].count(0) == 55
+    assert answers[60:80].count(0) < 20
+    assert answers[80:] == [1] * 40
 
 
 def test_an_alarm_ends_a_lead() -> None:
