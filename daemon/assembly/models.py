@@ -156,9 +156,9 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late
         finetuned = partial(slow.expert, settings, tokens=tokens, folder=encoder.folder, device=device)
 
     def make_experts() -> list[Expert]:
-        experts = text_experts(text, label_history=label_history, beside_table=table is not None) if text else []
+        experts = text_experts(text, label_history=label_history, columns=table) if text else []
         words = next((expert for expert in experts if isinstance(expert, WordBayes)), None)
-        experts += table_experts(table, seed=seed, words=words, text=text) if table else []
+        experts += table_experts(table, seed=seed, words=words) if table else []
         if finetuned:
             experts.append(finetuned())
         return experts

@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 import numba
 from numba.core.caching import FunctionCache
 
+# Numbers that are named one by one become one vector, too: the same bits, as each of them is computed as before.
+numba.config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]  # numba is untyped
+
 logger = logging.getLogger(__name__)
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -19,7 +19,6 @@ from daemon.learning.experts.tiles import Tiles
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.inputs import Dense
 from daemon.learning.features.table import TableFeatures
-from daemon.learning.features.text import TextFeatures
 
 # The bound on the sum of the mixing weights for a pool with these experts, and how fast fixed share follows the best.
 MAX_TOTAL = 1.4
@@ -30,14 +29,12 @@ SIMPLE = ("logistic_0", "logistic_1", "table_bayes", "word_bayes")
 SIMPLE_WEIGHT = 6.0
 
 
-def table_experts(
-    features: TableFeatures, *, seed: int, words: WordBayes | None = None, text: TextFeatures | None = None
-) -> list[Expert]:
+def table_experts(features: TableFeatures, *, seed: int, words: WordBayes | None = None) -> list[Expert]:
     """Experts on the columns of the current row, and, where `features` has them, on the rows and labels before it.
 
     Of each kind there are some for what holds long and some that forget within hundreds of rows. `tiles_careful` and
     `prior_all` answer near to how often a label comes, which no other does where one is rare. `words` is the expert on the
-    words of a text beside the table, to which naive Bayes adds the columns; logistic regression reads `text` itself.
+    words of a text beside the table, to which naive Bayes adds the columns; logistic regression is among those on the text.
     """
     row, tiles = features.current, features.tiles
     experts: list[Expert] = [
@@ -48,7 +45,6 @@ def table_experts(
         _fourier("fourier_narrow", row, bandwidth=0.35, forgetting=0.9995, seed=seed + 1, num_features=200),
         _fourier("fourier_fast", row, bandwidth=1.0, forgetting=0.99, seed=seed + 3, num_features=100),
         MLP(name="mlp", inputs=row, seed=seed + 4, rate=0.003, steps=2),
-        *LogisticBank(text=text, table=features).experts(),
         Forest(name="forest", table=features, seed=seed + 2),
         RankNeighbors(name="neighbors_1", inputs=row, num_neighbors=1),
         RankNeighbors(name="neighbors_16", inputs=row, num_neighbors=16),
@@ -56,6 +52,8 @@ def table_experts(
         DecayedPrior(name="prior_all", half_life=math.inf, pseudo_count=0.5),
         DecayedPrior(name="prior_slow", half_life=200.0, pseudo_count=0.5),
     ]
+    if not words:
+        experts += LogisticBank(text=None, table=features).experts()
     if features.has_context:
         experts += _on_context(features, seed=seed)
     if features.has_label_history:

@@ -18,20 +18,20 @@ from tests.contracts.discovery import classes_of, experts_of, has_example
 from tests.contracts.expert_checks import Case
 from tests.contracts.weight_checks import STEPS, elsewhere, entries
 from tests.learning import test_regressors, test_tables
-from tests.learning.experts import test_finetuned, test_text_experts
+from tests.learning.experts import test_finetuned, test_logistic, test_text_experts
 from tests.learning.tiny import tiny_bert
 
 FOUND = classes_of(Expert, learning)
 MODELS = classes_of(Model, learning)
-WHOLE = ("all", "text and table", "naive_bayes", "word_bayes")
+WHOLE = ("all", "text and table", "naive_bayes", "word_bayes", "words")
 DOCUMENTED = sorted((kind for kind in FOUND if not kind.__name__.startswith("_")), key=lambda kind: kind.__name__)
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
-    """The whole pools that `CHECKS` and the table of steps run over in the tests of each area, and naive Bayes with its own
-    table, which it shares in the pool."""
-    areas = (*test_text_experts.CASES, *test_tables.CASES, *test_regressors.CASES)
+    """The whole pools that `CHECKS` and the table of steps run over in the tests of each area, and those with their own
+    table, which they share in the pool."""
+    areas = (*test_text_experts.CASES, *test_logistic.CASES, *test_tables.CASES, *test_regressors.CASES)
     encoder = tiny_bert(tmp_path_factory.mktemp("encoder"), test_finetuned.TOPICS.texts)
     return [*(case for case in areas if case.name in WHOLE), test_finetuned.case(encoder)]
 

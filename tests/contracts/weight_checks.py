@@ -74,10 +74,18 @@ def as_least_squares(entry: Learned) -> None:
         assert 1.0 < of_two < 2.0
 
 
-def as_a_text_table(entry: Learned) -> None:
-    """Weights, squares and counts add up; the two planes of logarithms follow from the counts, whichever way they came."""
-    num_rates = (entry.none.shape[1] - 4) // 2
-    logs = slice(num_rates, num_rates + 2)
+def as_words(entry: Learned) -> None:
+    """Weights, squares and counts add up; the logarithms follow from the counts, whichever way they came."""
+    _as_block(entry, num_logs=2)
+
+
+def as_grams(entry: Learned) -> None:
+    _as_block(entry, num_logs=1)
+
+
+def _as_block(entry: Learned, *, num_logs: int) -> None:
+    num_planes = entry.none.shape[1] // 2
+    logs = slice(num_planes - num_logs, num_planes)
     adds_up(Learned(*(np.delete(cells_SPK, logs, axis=1) for cells_SPK in _fields(entry))))
     as_twice(Learned(*(cells_SPK[:, logs] for cells_SPK in _fields(entry))))
 
@@ -97,14 +105,15 @@ def _assert_close(actual: Floats, expected: Floats, state: Floats) -> None:
 
 _SQUARES = {"squares.weight": as_least_squares, "squares.inverse": elsewhere, "squares.pending": elsewhere}
 _NETWORK = dict.fromkeys(("theta", "moment", "square"), elsewhere) | {"row_weights": adds_up}
+_TEXT_TABLE = {"table.words.cells": as_words, "table.grams.cells": as_grams}
 _TREES = ("column", "threshold", "child", "head", "entry_class", "entry_weight", "next_entry", "num_nodes", "num_entries")
 
 STEPS: dict[type[Expert], Mapping[str, Relation]] = {
     DecayedPrior: {"counts": adds_up},
     MarkovLabel: {"counts": adds_up, "followed": adds_up},
-    NaiveBayes: {"table.cells": as_a_text_table, "totals": adds_up, "rows": adds_up},
+    NaiveBayes: _TEXT_TABLE | {"totals": adds_up, "rows": adds_up},
     WordBayes: {
-        "table.cells": as_a_text_table, "totals": adds_up, "rows": adds_up, "softmax.log_temperature": adds_up,
+        "table.words.cells": as_words, "totals": adds_up, "rows": adds_up, "softmax.log_temperature": adds_up,
     },
     TableBayes: {"columns": as_twice, "rows": adds_up, "slots.cells": adds_up, "softmax.log_temperature": adds_up},
     StreamingLDA: {
@@ -113,7 +122,7 @@ STEPS: dict[type[Expert], Mapping[str, Relation]] = {
     },
     NearestNeighbours: {"row_weights": adds_up},
     RankNeighbors: {"row_weights": adds_up},
-    _Member: {"table.cells": as_a_text_table, "dense.cells": adds_up, "cells": adds_up},
+    _Member: _TEXT_TABLE | {"dense.cells": adds_up, "columns.cells": adds_up, "words.words.cells": as_words},
     Linear: {"weight": adds_up},
     Tiles: {"weight": adds_up, "bias": adds_up},
     FourierLeastSquares: _SQUARES | {"weight": as_least_squares, "softmax.log_temperature": adds_up},

@@ -144,9 +144,9 @@ def test_of_labels_that_come_sorted_the_balanced_answer_forgets_none() -> None:
 def test_of_a_text_beside_a_table_the_balanced_answer_reads_both() -> None:
     rows, target_B = sorted_by_label()
     texts, table = TextFeatures(encoder=None), TableFeatures()
-    experts = text_experts(texts)
+    experts = text_experts(texts, columns=table)
     words = next(expert for expert in experts if isinstance(expert, WordBayes))
-    experts += table_experts(table, seed=0, words=words, text=texts)
+    experts += table_experts(table, seed=0, words=words)
     model = Mixture(extractors={"text": texts, "table": table}, experts=experts, mixer=Mixer(num_experts=len(experts)))
     model.learn(Batch(["the same words"] * len(rows), rows), target_B, np.ones(len(rows)))
     balanced_BC = model.predict_balanced(Batch(["the same words"] * len(rows), rows))
@@ -257,5 +257,8 @@ def test_labels_that_swap_are_relearned_within_hundreds_of_rows() -> None:
 
 
 def test_no_name_is_also_that_of_an_expert_on_texts() -> None:
-    names = [expert.name for expert in make_pool()[1] + text_experts(TextFeatures(encoder=None), beside_table=True)]
+    experts = text_experts(TextFeatures(encoder=None), columns=TableFeatures())
+    words = next(expert for expert in experts if isinstance(expert, WordBayes))
+    experts += table_experts(TableFeatures(label_history=True, earlier_rows=True), seed=0, words=words)
+    names = [expert.name for expert in experts]
     assert len(set(names)) == len(names)

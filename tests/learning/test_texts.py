@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import numpy as np
+
+from daemon.learning.batch import Batch
+from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.texts import text_experts
+from tests.contracts.expert_checks import Case, Pool, Runner
 from tests.learning.texts import HashedEncoder
 
-# The softmaxes and those that count share a table; the logistic regressions read words alone.
+# They share a table; `word_bayes` and the logistic regressions read words alone.
 WORDS_AND_BYTES = ["softmax_0", "softmax_1", "softmax_2", "naive_bayes", "word_bayes", "logistic_0", "logistic_1"]
 
 
@@ -22,6 +27,19 @@ def test_without_label_history_no_expert_reads_earlier_labels_alone() -> None:
     assert names(label_history=False) == ["lda", "knn", *WORDS_AND_BYTES]
 
 
-def test_beside_a_table_the_logistic_regressions_are_those_of_the_table() -> None:
-    experts = text_experts(TextFeatures(encoder=None), beside_table=True)
-    assert not any(expert.name.startswith("logistic") for expert in experts)
+def test_beside_a_table_the_logistic_regressions_read_its_columns_too() -> None:
+    rows = [{"x": float(x)} for x in np.random.default_rng(0).normal(size=400)]
+    first = rows[0]["x"] > 0.0
+    targets = np.array([float((row["x"] > 0.0) != first) for row in rows])
+
+    def pool() -> Pool:
+        texts, table = TextFeatures(encoder=None), TableFeatures()
+        read = ("softmax", "logistic")  # the softmaxes hold the table
+        return [texts, table], [expert for expert in text_experts(texts, columns=table) if expert.name.startswith(read)]
+
+    runner = Runner(Case("columns", pool, Batch(["the same words"] * 400, rows), targets))
+    runner.learn(0, 300)
+    p_BE = runner.predict(300, 400)
+    softmax, logistic = (np.array([p_K[:2].argmax() for p_K in p_BE[e::5]]) for e in (0, 4))
+    assert (softmax == targets[300:]).mean() < 0.7
+    assert (logistic == targets[300:]).mean() > 0.9

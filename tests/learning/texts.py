@@ -12,6 +12,7 @@ from daemon.learning.batch import Batch
 from daemon.learning.experts.base import Expert
 from daemon.learning.experts.knn import NearestNeighbours
 from daemon.learning.experts.lda import StreamingLDA
+from daemon.learning.experts.logistic import LogisticBank
 from daemon.learning.experts.markov import MarkovLabel
 from daemon.learning.experts.naive_bayes import NaiveBayes
 from daemon.learning.experts.prior import DecayedPrior
@@ -59,12 +60,13 @@ def text_experts(text: TextFeatures) -> list[Expert]:
     """The whole text pool."""
     lda = StreamingLDA(text=text) if text.width else None
     experts: list[Expert] = [lda, NearestNeighbours(text=text, capacity=16)] if lda else []
-    softmaxes = SoftmaxBank(text=text, lda=lda)
+    softmaxes = SoftmaxBank(text=text, lda=lda, num_logistic=2)
     return [
         *experts,
         *softmaxes.experts(),
         NaiveBayes(text=text, table=softmaxes.table),
         WordBayes(text=text, table=softmaxes.table),
+        *LogisticBank(text=text, table=None, words=softmaxes.table).experts(),
         MarkovLabel(decay=0.995, pseudo_count=0.5),
         DecayedPrior(half_life=32.0, pseudo_count=0.5),
     ]

@@ -51,6 +51,9 @@ class StreamingLDA(Expert):
         self._prior_decay = prior_decay
         self._temperature = temperature
         self._inverse_DD = np.eye(text.width)
+        # What is still to be taken from the inverse, scale · uuᵀ: the next row does it on its own way through the matrix,
+        # which is larger than the processor's nearer caches.
+        self._left_scale, self._left_D = 0.0, np.zeros(text.width)
         self._num_classes = 1
         capacity = class_capacity(1)
         self._mean_DK = np.zeros((text.width, capacity))
@@ -81,11 +84,13 @@ class StreamingLDA(Expert):
         label = int(target)
         self._prior_K *= self._prior_decay
         self._prior_K[label] += (1.0 - self._prior_decay) * weight
-        _learn(
+        self._left_scale, self._left_D = _learn(
             self._text.embedding,
             label,
             weight,
             self._inverse_DD,
+            self._left_scale,
+            self._left_D,
             self._mean_DK,
             self._solved_DK,
             self._square_K,
@@ -105,6 +110,8 @@ class StreamingLDA(Expert):
 
     def state_dict(self) -> State:
         num_classes = self._num_classes
+        _take_left(self._inverse_DD, self._left_scale, self._left_D)
+        self._left_scale = 0.0
         return self.weights() | {
             "inverse": self._inverse_DD.copy(),
             "means": self._mean_DK[:, :num_classes].copy(),
@@ -123,7 +130,7 @@ class StreamingLDA(Expert):
     def load_state_dict(self, state: State) -> None:
         self.load_weights(state)
         missing = len(self._prior_K) - self._num_classes
-        self._inverse_DD = np.array(state["inverse"], dtype=np.float64)
+        self._inverse_DD, self._left_scale = np.array(state["inverse"], dtype=np.float64), 0.0
         self._mean_DK = np.pad(np.asarray(state["means"], dtype=np.float64), ((0, 0), (0, missing)))
         self._count_K = np.pad(np.asarray(state["counts"], dtype=np.float64), (0, missing))
 
@@ -165,16 +172,31 @@ def _score(
 
 
 @compiled
+def _take_left(inverse_DD: Floats, scale: float, u_D: Floats) -> None:
+    for i in range(len(u_D)):
+        _take_left_row(inverse_DD[i], i, scale, u_D)
+
+
+@compiled
+def _take_left_row(row_D: Floats, i: int, scale: float, u_D: Floats) -> None:
+    for j in range(len(u_D)):
+        row_D[j] -= scale * (u_D[i] * u_D[j])
+
+
+@compiled
 def _learn(
     x_D: NDArray[np.float32],
     label: int,
     weight: float,
     inverse_DD: Floats,
+    left_scale: float,
+    left_D: Floats,
     mean_DK: Floats,
     solved_DK: Floats,
     square_K: Floats,
     count_K: Floats,
-) -> None:
+) -> tuple[float, Floats]:
+    """Learn a row, but for what the inverse loses by it: returns the scale and u of that scale · uuᵀ."""
     width, capacity = mean_DK.shape
     difference_D = np.empty(width)
     for i in range(width):
@@ -182,8 +204,11 @@ def _learn(
     # u = A⁻¹d by columns, which are the rows of a symmetric matrix.
     u_D = np.zeros(width)
     for i in range(width):
+        row_D = inverse_DD[i]
+        if left_scale > 0.0:
+            _take_left_row(row_D, i, left_scale, left_D)
         for j in range(width):
-            u_D[j] += difference_D[i] * inverse_DD[i, j]
+            u_D[j] += difference_D[i] * row_D[j]
     scatter = weight * count_K[label] / (count_K[label] + weight)
     product = 0.0
     along_K = np.zeros(capacity)  # μᵀu
@@ -195,8 +220,6 @@ def _learn(
     if scale > 0.0:
         for i in range(width):
             left = scale * u_D[i]
-            for j in range(width):
-                inverse_DD[i, j] -= scale * (u_D[i] * u_D[j])
             for k in range(capacity):
                 solved_DK[i, k] -= left * along_K[k]
         for k in range(capacity):
@@ -210,3 +233,4 @@ def _learn(
         solved_DK[i, label] += part * shrink * u_D[i]
         square += mean_DK[i, label] * solved_DK[i, label]
     square_K[label] = square
+    return scale, u_D

@@ -9,18 +9,19 @@ from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
 from daemon.learning.experts.bank import Bank
-from daemon.learning.experts.slots import Indices, Slots, SlotTable
-from daemon.learning.experts.softmax import add_logits, softmax, step_weights
-from daemon.learning.features.hashing import BLOCK_SIZE
+from daemon.learning.experts.slots import SlotTable
+from daemon.learning.experts.softmax_kernels import add_logits, softmax, step_weights
+from daemon.learning.experts.text_table import TextTable
+from daemon.learning.features.hashing import Indices, Values
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.table_kernels import CATEGORY, NUMBER
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
 
-Values = NDArray[np.float32]
-
-# Categories hash to so many features.
+RATES = (0.1, 0.5)
+# Categories hash to so many features, and all columns take so much memory.
 CATEGORY_BITS = 20
+MAX_BYTES = 128 << 20
 # AdaGrad's damping, in the units of a squared gradient.
 DAMPING = 1e-3
 
@@ -33,7 +34,8 @@ class LogisticBank(Bank):
     g = x_j (p_k − [k = y]), W and A by feature, class and rate. It is what is usually meant by a simple online learner: where
     what a label depends on adds up, over many columns or in one word of many, none of the others is as quick.
 
-    Memory is bounded by `max_bytes` (see `SlotTable`).
+    Words are in `words`, which another expert of the pool holds; without it, in a table of its own. Memory is bounded by that
+    of the words and 128 MiB for categories (see `SlotTable`).
 
     >>> text = TextFeatures(encoder=None)
     >>> text.indices, text.values = np.array([7], np.int32), np.ones(1, np.float32)
@@ -51,69 +53,73 @@ class LogisticBank(Bank):
         *,
         text: TextFeatures | None,
         table: TableFeatures | None,
-        rates: Sequence[float] = (0.1, 0.5),
-        max_bytes: int = 128 << 20,
+        words: TextTable | None = None,
+        rates: Sequence[float] = RATES,
     ) -> None:
         super().__init__(name="logistic", num_rates=len(rates))
-        self._text, self._table = text, table
+        self._table = table
         self._rate_R = np.array(rates, dtype=np.float32)
-        # Where each kind of feature starts: the bias is the first, columns, categories and words follow.
+        self._held = TextTable(text=text, num_logistic=len(rates)) if text and not words else None
+        self._words = words or self._held
+        # The bias is the first feature; columns and categories follow.
         self._first_category = 1 + (table.max_columns if table else 0)
-        self._first_word = self._first_category + (1 << CATEGORY_BITS if table else 0)
-        num_features = self._first_word + (BLOCK_SIZE if text else 0)
-        self._slots = SlotTable(num_features=num_features, num_planes=2 * len(rates), max_bytes=max_bytes)
-        self._indices, self._values = self._row()
-        self._found: Slots | None = None
+        num_features = self._first_category + (1 << CATEGORY_BITS if table else 0)
+        self._slots = SlotTable(num_features=num_features, num_planes=2 * len(rates), max_bytes=MAX_BYTES)
+        self._indices, self._values = _BIAS, _ONE
+        self._found = self._slots.claim(_BIAS)
 
     def predict(self) -> None:
-        self._indices, self._values = self._row()
-        self._found = self._slots.find(self._indices)
-        if self._text:
-            self._slots.fetch(self._found)
+        if table := self._table:
+            self._indices, self._values = _columns(table.known_N, table.z_N, table.category_N, self._first_category)
+            self._found = self._slots.find(self._indices)
         logit_RK = np.zeros((self._num_rates, self._slots.cells.shape[2]), dtype=np.float32)
-        add_logits(self._found, self._values, self._slots.cells, logit_RK)
+        add_logits(self._found, self._values, self._slots.cells, 0, logit_RK)
+        if self._words:
+            block, _ = self._words.find()
+            add_logits(block.slots, block.values, block.cells, self._words.logistic, logit_RK)
         self.p_RK = np.empty((self._num_rates, self._slots.num_classes))
         softmax(logit_RK, np.zeros(self._slots.num_classes), self.p_RK)
-
-    def _row(self) -> tuple[Indices, Values]:
-        """The features of the current row, the bias first, and their values."""
-        indices, values = _BIAS, _ONE
-        if table := self._table:
-            indices, values = _columns(table.known_N, table.z_N, table.category_N, self._first_category)
-        if text := self._text:
-            num_words = int(np.searchsorted(text.indices, np.int32(BLOCK_SIZE)))
-            indices = np.concatenate((indices, text.indices[:num_words] + np.int32(self._first_word)))
-            values = np.concatenate((values, text.values[:num_words]))
-        return indices, values
 
     def learn(self, target: int, weight: float) -> None:
         if weight <= 0.0:
             return
-        slots, self._found = self._slots.claim(self._indices, self._found), None  # which may move the cells
         gradient_RK = np.zeros((self._num_rates, self._slots.cells.shape[2]), dtype=np.float32)
         gradient_RK[:, : self._slots.num_classes] = self.p_RK
         gradient_RK[:, target] -= 1.0
         step_R = np.float32(weight) * self._rate_R
-        step_weights(slots, self._values, gradient_RK, step_R, _DAMPING, self._slots.cells, self._num_rates)
+        slots = self._slots.claim(self._indices, self._found) if self._table else self._found
+        step_weights(slots, self._values, gradient_RK, step_R, _DAMPING, self._slots.cells, (0, self._num_rates))
+        if self._words:
+            block, _ = self._words.claim()
+            planes = self._words.logistic, self._words.logistic + block.num_planes
+            step_weights(block.slots, block.values, gradient_RK, step_R, _DAMPING, block.cells, planes)
 
     def grow(self) -> None:
         self._slots.grow()
+        if self._words:
+            self._words.grow_to(self._slots.num_classes)
         self.predict()
 
     def num_bytes(self) -> int:
-        return self._slots.num_bytes()
+        return self._slots.num_bytes() + (self._held.num_bytes() if self._held else 0)
 
     def state_dict(self) -> State:
-        return self._slots.state_dict()
+        words = {"words": self._held.state_dict()} if self._held else {}
+        return {"columns": self._slots.state_dict()} | words
 
     def load_state_dict(self, state: State) -> None:
-        self._slots.load_state_dict(state)
+        self._slots.load_state_dict(state["columns"])
+        if self._held:
+            self._held.load_state_dict(state["words"])
 
     def weights(self) -> State:
-        return self._slots.weights(self._num_rates)
+        words = {"words": self._held.weights()} if self._held else {}
+        return {"columns": self._slots.weights(self._num_rates)} | words
 
     def load_weights(self, state: State) -> None:
-        self._slots.load_weights(state)
+        self._slots.load_weights(state["columns"])
+        if self._held:
+            self._held.load_weights(state["words"])
 
 
 _BIAS = np.zeros(1, dtype=np.int32)

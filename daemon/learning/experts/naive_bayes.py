@@ -6,17 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
-from daemon.learning.experts.base import Expert
 from daemon.learning.experts.slots import Cells, Slots
-from daemon.learning.experts.text_table import TextTable
+from daemon.learning.experts.text_table import TextTable, TextTableExpert
+from daemon.learning.features.hashing import Values
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
 
 Floats = NDArray[np.float64]
-Values = NDArray[np.float32]
+
+# So many classes are few, to a loop over them for each feature.
+FEW = 16
 
 
-class NaiveBayes(Expert):
+class NaiveBayes(TextTableExpert):
     """score_k = ln(prior_k) + Σ_j x_j ln((n_jk + α) / (n_k + α V)), with n_jk the x_j of class k's rows, V the features seen.
 
     x is the value of a feature in its row, not its raw count, which keeps long texts from being certain. α is small: what
@@ -35,11 +37,8 @@ class NaiveBayes(Expert):
     def __init__(
         self, *, text: TextFeatures, smoothing: float = 0.001, table: TextTable | None = None, name: str = "naive_bayes"
     ) -> None:
-        self.name = name
-        self._text = text
+        super().__init__(text=text, table=table, name=name)
         self._smoothing = smoothing
-        self._is_holder = table is None
-        self._table = table or TextTable(text=text)
         self._total_K = np.zeros(1)  # Σ_j n_jk
         self._rows_K = np.zeros(1)
 
@@ -52,8 +51,8 @@ class NaiveBayes(Expert):
     def _predict(self, p_K: Floats) -> Floats:
         """The distribution, into the logarithms of a prior."""
         total_K = self._total_K + self._smoothing * (self._table.num_slots + 1)
-        slots, values = self._table.find(), self._text.values
-        add_scores(slots, values, self._table.cells, self._table.log, total_K, self._smoothing, p_K)
+        for block in self._table.find():
+            add_scores(block.slots, block.values, block.cells, block.log, total_K, self._smoothing, p_K)
         _to_distribution(p_K)
         return p_K
 
@@ -61,8 +60,9 @@ class NaiveBayes(Expert):
         if weight <= 0.0:
             return
         label = int(target)
-        slots, planes = self._table.claim(), (self._table.count, self._table.log)  # which may move the cells
-        self._total_K[label] += count(slots, self._text.values, label, weight, self._table.cells, planes, self._smoothing)
+        for block in self._table.claim():
+            planes = block.log + block.num_planes, block.log
+            self._total_K[label] += count(block.slots, block.values, label, weight, block.cells, planes, self._smoothing)
         self._rows_K[label] += weight
 
     def grow(self) -> None:
@@ -70,29 +70,10 @@ class NaiveBayes(Expert):
         self._rows_K = np.append(self._rows_K, 0.0)
         self._table.grow_to(len(self._rows_K))
 
-    def num_bytes(self) -> int:
-        return self._total_K.nbytes + self._rows_K.nbytes + (self._table.num_bytes() if self._is_holder else 0)
-
-    def state_dict(self) -> State:
-        return self._counts() | ({"table": self._table.state_dict()} if self._is_holder else {})
-
-    def weights(self) -> State:
-        return self._counts() | ({"table": self._table.weights()} if self._is_holder else {})
-
-    def load_state_dict(self, state: State) -> None:
-        if self._is_holder:
-            self._table.load_state_dict(state["table"])
-        self._load_counts(state)
-
-    def load_weights(self, state: State) -> None:
-        if self._is_holder:
-            self._table.load_weights(state["table"])
-        self._load_counts(state)
-
-    def _counts(self) -> State:
+    def _own(self) -> State:
         return {"totals": self._total_K.copy(), "rows": self._rows_K.copy()}
 
-    def _load_counts(self, state: State) -> None:
+    def _load_own(self, state: State) -> None:
         self._total_K = np.array(state["totals"], dtype=np.float64)
         self._rows_K = np.array(state["rows"], dtype=np.float64)
 
@@ -107,12 +88,20 @@ def add_scores(
     start = log_plane * cells.shape[2]
     length = 0.0
     for i in range(len(slots)):
-        x = float(values[i])
-        length += x
-        if slots[i] >= 0:
-            row_K = table[slots[i], start : start + num_classes]
-            for k in range(num_classes):
-                score_K[k] += x * row_K[k]
+        length += float(values[i])
+    if num_classes > FEW:
+        for i in range(len(slots)):
+            if slots[i] >= 0:
+                row_K = table[slots[i], start : start + num_classes]
+                for k in range(num_classes):
+                    score_K[k] += float(values[i]) * row_K[k]
+    else:  # a loop over few classes would cost more than what it does
+        for k in range(num_classes):
+            score = score_K[k]
+            for i in range(len(slots)):
+                if slots[i] >= 0:
+                    score += float(values[i]) * table[slots[i], start + k]
+            score_K[k] = score
     for k in range(num_classes):
         score_K[k] += length * (np.log(smoothing) - np.log(total_K[k]))
 

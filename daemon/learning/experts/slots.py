@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,17 +41,15 @@ class SlotTable:
         self._max_bytes = max_bytes
         self.num_classes = 1
         self.num_slots = 0
-        self.num_evictions = 0
-        """How often features were forgotten here, by which a reader sees that slots have moved."""
         self._clock = 0
         self._most_slots = 0
         self._slot_F = np.zeros(num_features, dtype=np.int32)  # slot + 1, 0 where the feature has none
+        self._bound_slots()
         self._allocate(self.max_slots)
 
-    @property
-    def max_slots(self) -> int:
+    def _bound_slots(self) -> None:
+        self.max_slots = min(len(self._slot_F), max(1024, self._max_bytes // self._bytes_per_slot))
         """As many as there are features, within the bound; 1,024 whatever the bound and the number of classes."""
-        return min(len(self._slot_F), max(1024, self._max_bytes // self._bytes_per_slot))
 
     @property
     def _bytes_per_slot(self) -> int:
@@ -61,33 +61,39 @@ class SlotTable:
         return self._feature_S[: self.num_slots]
 
     def find(self, indices: Indices) -> Slots:
-        """(n,) the slot of each feature, -1 where it has none."""
-        slots: Slots = self._slot_F[indices] - 1
+        """(n,) the slot of each feature, -1 where it has none. The numbers of those that have one are brought near on the
+        way, where they are few enough: reading them here costs one wait in all, one by one in an expert a wait each."""
+        slots = np.empty(len(indices), dtype=np.int32)
+        _find(indices, self._slot_F, slots, self.cells)
         return slots
-
-    def fetch(self, slots: Slots) -> None:
-        """Bring the numbers of a row with hundreds of features near; nothing changes but how long it takes."""
-        if self.cells.size and self.cells[0].size <= MOST_FETCHED:
-            _fetch(slots, self.cells)
 
     def claim(self, indices: Indices, found: Slots | None = None) -> Slots:
         """(n,) the slot of each of a row's distinct features; new ones get one, and all count as used now. `found` is what
         `find` has just said of them, where the caller knows it."""
         self._clock += 1
         slots = self.find(indices) if found is None else found.copy()
-        num_new = int(np.count_nonzero(slots < 0))
-        if self.num_slots + num_new > self.max_slots:
-            self._evict_down_to(max(0, min(int(self.max_slots * (1.0 - EVICTED_PART)), self.max_slots - num_new)))
-            slots = self.find(indices)
-            num_new = int(np.count_nonzero(slots < 0))  # the row's own may have been among the oldest
-            self._make_room(self.num_slots + num_new)
+        if self.num_slots + len(indices) > self.max_slots:  # there may be too little room
+            slots = self._make_room(indices, slots)
         self.num_slots = _claim(indices, self._clock, self.num_slots, self._slot_F, self._feature_S, self._used_S, slots)
         self._most_slots = max(self._most_slots, self.num_slots)
+        return slots
+
+    def _make_room(self, indices: Indices, slots: Slots) -> Slots:
+        """Forget what was not used for longest, until those of `indices` that have no slot fit; the slots of all of them."""
+        num_new = int(np.count_nonzero(slots < 0))
+        if self.num_slots + num_new <= self.max_slots:
+            return slots
+        self._evict_down_to(max(0, min(int(self.max_slots * (1.0 - EVICTED_PART)), self.max_slots - num_new)))
+        slots = self.find(indices)
+        num_new = int(np.count_nonzero(slots < 0))  # the row's own may have been among the oldest
+        if self.num_slots + num_new > len(self._feature_S):  # a row may have more features than the bound has slots
+            self._move(self.num_slots + num_new)
         return slots
 
     def grow(self) -> None:
         """One class more: the spare becomes it, and the fresh spare starts as its copy."""
         self.num_classes += 1
+        self._bound_slots()
         if class_capacity(self.num_classes) > self.cells.shape[2]:
             self._evict_down_to(self.max_slots)
             self._move(self.max_slots)
@@ -98,13 +104,8 @@ class SlotTable:
         """Empty arrays for so many slots."""
         self._feature_S = np.zeros(capacity, dtype=np.int32)
         self._used_S = np.zeros(capacity, dtype=np.int64)
-        self.cells = np.zeros((capacity, self._num_planes, class_capacity(self.num_classes)), dtype=np.float32)
+        self.cells = _aligned_zeros((capacity, self._num_planes, class_capacity(self.num_classes)))
         self._most_slots = self.num_slots
-
-    def _make_room(self, num_slots: int) -> None:
-        """A row may have more features than the bound has slots."""
-        if num_slots > len(self._feature_S):
-            self._move(num_slots)
 
     def _move(self, capacity: int) -> None:
         """Into arrays for so many slots and all classes."""
@@ -116,7 +117,6 @@ class SlotTable:
     def _evict_down_to(self, num_kept: int) -> None:
         if self.num_slots <= num_kept:
             return
-        self.num_evictions += 1
         used_S = self._used_S[: self.num_slots]
         oldest_first_S = np.argsort(used_S, kind="stable")
         kept_S = np.sort(oldest_first_S[self.num_slots - num_kept :])
@@ -156,11 +156,20 @@ class SlotTable:
                 "it was saved by another build or expert: start with a fresh folder"
             )
         self.num_slots = num_slots
+        self._bound_slots()
         self._allocate(max(self.max_slots, num_slots))
         self._feature_S[:num_slots] = features
         self.cells[:num_slots, :num_planes, : self.num_classes] = cells
         self._slot_F = np.zeros_like(self._slot_F)
         self._slot_F[features] = np.arange(1, num_slots + 1, dtype=np.int32)
+
+
+def _aligned_zeros(shape: tuple[int, int, int]) -> Cells:
+    """float32 from the start of a cache line on: what is half a line long then never takes two."""
+    size = math.prod(shape)
+    spare = np.zeros(size + LINE, dtype=np.float32)
+    start = -spare.ctypes.data // spare.itemsize % LINE
+    return spare[start : start + size].reshape(shape)
 
 
 def class_capacity(num_classes: int) -> int:
@@ -190,16 +199,17 @@ def _claim(
 
 
 @compiled
-def _fetch(slots: Slots, cells: Cells) -> float:
-    """Read a number of each cache line of a row's features, which brings them near: these reads do not wait for each other,
-    as those of an expert that goes from feature to feature do. What is returned only keeps the compiler from leaving them out.
-    """
+def _find(indices: Indices, slot_F: Slots, slots: Slots, cells: Cells) -> float:
+    """Slots, and a number of each cache line of what they hold: reads that do not wait for each other. What is returned only
+    keeps the compiler from leaving them out."""
     flat = cells.reshape(-1)
     size = cells.shape[1] * cells.shape[2]
+    fetched = size if size <= MOST_FETCHED else 0
     highest = np.float32(0.0)
-    for i in range(len(slots)):
+    for i in range(len(indices)):
+        slots[i] = slot_F[indices[i]] - 1
+    for i in range(len(indices)):
         start = max(0, np.int64(slots[i])) * size
-        for j in range(start, start + size, LINE):
+        for j in range(start, start + fetched, LINE):
             highest = max(highest, flat[j])
-        highest = max(highest, flat[start + size - 1])
     return float(highest)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from daemon.learning.compiled import compiled
 from daemon.learning.experts.bank import Bank
 from daemon.learning.experts.lda import StreamingLDA
-from daemon.learning.experts.slots import Slots, SlotTable
+from daemon.learning.experts.slots import SlotTable
+from daemon.learning.experts.softmax_kernels import add_logits, softmax, step_weights
 from daemon.learning.experts.text_table import TextTable
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
-
-Cells = NDArray[np.float32]
 
 # The part of the LDA's log probability that every softmax starts from, so that it learns what the LDA cannot say.
 LDA_PART = 0.3
@@ -30,7 +27,8 @@ class SoftmaxBank(Bank):
     is A += g², W −= weight · rate · g / √(A + 3e-5), with g = x_j (p_k − [k = y]), W and A by feature, class and rate. The
     embedding has its own rate, the bias a tenth of the sparse one. The spare class is trained as a negative.
 
-    `experts()` are its R members for the pool, of which the first holds `table`, for others to share. Memory is bounded by
+    `experts()` are its R members for the pool, of which the first holds `table`, for others to share: with room for
+    `num_logistic` logistic regressions. Memory is bounded by
     that of the table, and 2·R·K·(D + 1) float32.
 
     >>> text = TextFeatures(encoder=None)
@@ -51,13 +49,14 @@ class SoftmaxBank(Bank):
         lda: StreamingLDA | None,
         rates: Sequence[float] = (0.1, 0.2, 0.4),
         dense_rate: float = 0.15,
+        num_logistic: int = 0,
     ) -> None:
         super().__init__(name="softmax", num_rates=len(rates))
         self._text = text
         self._lda = lda
         self._rate_R = np.array(rates, dtype=np.float32)
         self._dense_rate_R = np.full(len(rates), dense_rate, dtype=np.float32)
-        self.table = TextTable(text=text, num_rates=len(rates))
+        self.table = TextTable(text=text, num_softmaxes=len(rates), num_logistic=num_logistic)
         self._dense = SlotTable(num_features=text.width + 1, num_planes=2 * len(rates), max_bytes=1 << 62)
         self._dense_slots = self._dense.claim(np.arange(text.width + 1, dtype=np.int32))
         self._bias_slot = self._dense_slots[-1:]
@@ -68,9 +67,10 @@ class SoftmaxBank(Bank):
 
     def predict(self) -> None:
         logit_RK = np.zeros((self._num_rates, self._dense.cells.shape[2]), dtype=np.float32)
-        add_logits(self.table.find(), self._text.values, self.table.cells, logit_RK)
-        add_logits(self._dense_slots[:-1], self._text.embedding, self._dense.cells, logit_RK)
-        add_logits(self._bias_slot, _ONE, self._dense.cells, logit_RK)
+        for block in self.table.find():
+            add_logits(block.slots, block.values, block.cells, 0, logit_RK)
+        add_logits(self._dense_slots[:-1], self._text.embedding, self._dense.cells, 0, logit_RK)
+        add_logits(self._bias_slot, _ONE, self._dense.cells, 0, logit_RK)
         offset_K = LDA_PART * np.log(self._lda.p_K) if self._lda else np.zeros(self.num_classes)
         self.p_RK = np.empty((self._num_rates, self.num_classes))
         softmax(logit_RK, offset_K, self.p_RK)
@@ -78,16 +78,17 @@ class SoftmaxBank(Bank):
     def learn(self, target: int, weight: float) -> None:
         if weight <= 0.0:
             return
-        slots = self.table.claim()  # which may move the cells
         gradient_RK = np.zeros((self._num_rates, self._dense.cells.shape[2]), dtype=np.float32)
         gradient_RK[:, : self.num_classes] = self.p_RK
         gradient_RK[:, target] -= 1.0
         step_R = np.float32(weight) * self._rate_R
-        step_weights(slots, self._text.values, gradient_RK, step_R, _DAMPING, self.table.cells, self.table.squares)
+        for block in self.table.claim():
+            planes = 0, block.num_planes
+            step_weights(block.slots, block.values, gradient_RK, step_R, _DAMPING, block.cells, planes)
         dense_step_R = np.float32(weight) * self._dense_rate_R
-        dense, squares = self._dense.cells, self._num_rates
-        step_weights(self._dense_slots[:-1], self._text.embedding, gradient_RK, dense_step_R, _DAMPING, dense, squares)
-        step_weights(self._bias_slot, _ONE, gradient_RK, np.float32(0.1) * step_R, _DAMPING, dense, squares)
+        dense, planes = self._dense.cells, (0, self._num_rates)
+        step_weights(self._dense_slots[:-1], self._text.embedding, gradient_RK, dense_step_R, _DAMPING, dense, planes)
+        step_weights(self._bias_slot, _ONE, gradient_RK, np.float32(0.1) * step_R, _DAMPING, dense, planes)
 
     def grow(self) -> None:
         self._dense.grow()
@@ -115,54 +116,3 @@ class SoftmaxBank(Bank):
 
 _ONE = np.ones(1, dtype=np.float32)
 _DAMPING = np.float32(DAMPING)
-
-
-@compiled
-def add_logits(slots: Slots, x: NDArray[np.float32], cells: Cells, logit_RK: Cells) -> None:
-    """logits += Σ_j x_j W_j; the first R planes of `cells` are W, features without a slot count as 0."""
-    flat = logit_RK.reshape(-1)
-    table = cells.reshape(cells.shape[0], -1)
-    for i in range(len(slots)):
-        if slots[i] >= 0:
-            row = table[slots[i]]
-            for j in range(len(flat)):
-                flat[j] += x[i] * row[j]
-
-
-@compiled
-def softmax(logit_RK: Cells, offset_K: NDArray[np.float64], p_RK: NDArray[np.float64]) -> None:
-    for r in range(p_RK.shape[0]):
-        top = -np.inf
-        for k in range(p_RK.shape[1]):
-            p_RK[r, k] = logit_RK[r, k] + offset_K[k]
-            top = max(top, p_RK[r, k])
-        total = 0.0
-        for k in range(p_RK.shape[1]):
-            p_RK[r, k] = np.exp(p_RK[r, k] - top) + 1e-12
-            total += p_RK[r, k]
-        p_RK[r] /= total
-
-
-@compiled
-def step_weights(
-    slots: Slots,
-    x: NDArray[np.float32],
-    gradient_RK: Cells,
-    step_R: NDArray[np.float32],
-    damping: np.float32,
-    cells: Cells,
-    squares_plane: int,
-) -> None:
-    """One AdaGrad step for every feature of the row; the first R planes of `cells` are W, those from `squares_plane` on A."""
-    num = gradient_RK.size
-    gradient = gradient_RK.reshape(-1)
-    step = np.repeat(step_R, gradient_RK.shape[1])
-    table = cells.reshape(cells.shape[0], -1)
-    start = squares_plane * cells.shape[2]
-    for i in range(len(slots)):
-        weights = table[slots[i], :num]
-        squares = table[slots[i], start : start + num]
-        for j in range(num):
-            g = x[i] * gradient[j]
-            squares[j] += g * g
-            weights[j] -= step[j] * g / np.sqrt(squares[j] + damping)

@@ -2,95 +2,161 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 
+from daemon.learning.experts.base import Expert, array_bytes
 from daemon.learning.experts.slots import Cells, Slots, SlotTable
-from daemon.learning.features.hashing import BLOCK_SIZE, NUM_FEATURES, Indices
+from daemon.learning.features.hashing import BLOCK_SIZE, Indices, Values
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
 
+# Words are held to their full number where there are few classes; there are more of them than of 4-grams in a text's language.
+WORD_BYTES, GRAM_BYTES = 384 << 20, 128 << 20
+_FIRST_GRAM = np.int32(BLOCK_SIZE)
+
+
+class Block:
+    """The words of texts, or their byte 4-grams: a `SlotTable`, and where the features of the current row stand in it.
+
+    Predicting reads the first `num_planes` planes alone. As many more hold what each of them was learned from: plane
+    `p + num_planes` has the sum of squared gradients beside a weight, the count beside its logarithm.
+    """
+
+    def __init__(self, *, first_feature: int, num_planes: int, max_bytes: int) -> None:
+        self._first_feature = first_feature
+        self.num_planes = num_planes
+        self.log = num_planes - 1
+        """The plane of the logarithms of what naive Bayes counted over words and bytes."""
+        self.table = SlotTable(num_features=BLOCK_SIZE, num_planes=2 * num_planes, max_bytes=max_bytes)
+        self.values: Values = np.zeros(0, dtype=np.float32)
+        self.slots: Slots = np.zeros(0, dtype=np.int32)
+        """(n,) of the current row's features; -1 where there is none."""
+        self._indices: Indices = np.zeros(0, dtype=np.int32)
+
+    @property
+    def cells(self) -> Cells:
+        """(S, P, capacity), as `SlotTable` has them; a claim may move them."""
+        return self.table.cells
+
+    def find(self, indices: Indices, values: Values) -> None:
+        self._indices, self.values = indices - np.int32(self._first_feature), values
+        self.slots = self.table.find(self._indices)
+
+    def claim(self) -> None:
+        self.slots = self.table.claim(self._indices, self.slots)
+
 
 class TextTable:
-    """A `SlotTable` over the features of a text that several experts share: a row is looked up once, and a feature's numbers
-    lie beside each other, which is most of what a row of text costs.
+    """The features of a text that several experts share: a row is looked up once, and a feature's numbers lie beside each
+    other, which is most of what a row of text costs.
 
-    Planes, of which predicting reads those before `squares` alone: R of `weights` of linear softmaxes, one a rate; what naive
-    Bayes counted of words, and of words and bytes, as logarithms; the softmaxes' R of `squares`; and the counts themselves.
+    Planes of both blocks are `num_softmaxes` of weights, one a rate, and what naive Bayes counted of words and bytes, as
+    logarithms; `words` has those of `num_logistic` logistic regressions and of `WordBayes` besides.
 
     One expert holds the table, with its state; the others are given it. Each of them claims the row's slots when it learns,
     and grows the table to its own number of classes: what another has done for the row is not done again.
     """
 
-    def __init__(self, *, text: TextFeatures, num_rates: int = 0, max_bytes: int = 384 << 20) -> None:
+    def __init__(
+        self,
+        *,
+        text: TextFeatures,
+        num_softmaxes: int = 0,
+        num_logistic: int = 0,
+        word_bytes: int = WORD_BYTES,
+        gram_bytes: int = GRAM_BYTES,
+    ) -> None:
         self._text = text
-        self.word_log, self.log = num_rates, num_rates + 1
-        self.squares = num_rates + 2
-        self.word_count, self.count = 2 * num_rates + 2, 2 * num_rates + 3
-        self._table = SlotTable(num_features=NUM_FEATURES, num_planes=2 * num_rates + 4, max_bytes=max_bytes)
-        self.num_words = 0
-        """How many words and pairs of words have a slot."""
-        self._row: Indices | None = None  # of which `_slots` are; one that was learned has claimed them
-        self._slots: Slots = np.zeros(0, dtype=np.int32)
+        self.logistic, self.word_log = num_softmaxes, num_softmaxes + num_logistic
+        """Planes of `words`: the first of the logistic regressions, and the logarithms of what `WordBayes` counted."""
+        self.words = Block(first_feature=0, num_planes=self.word_log + 2, max_bytes=word_bytes)
+        self.grams = Block(first_feature=BLOCK_SIZE, num_planes=num_softmaxes + 1, max_bytes=gram_bytes)
+        self._blocks = (self.words, self.grams)
+        self._row: Indices | None = None  # which was looked up; one that was learned has claimed its slots
         self._claimed = False
-        self.num_row_words = 0
-        """How many of the current row's features are words or pairs of words, which stand first."""
-
-    @property
-    def cells(self) -> Cells:
-        """(S, P, capacity), as `SlotTable` has them; a claim may move them."""
-        return self._table.cells
 
     @property
     def num_slots(self) -> int:
-        return self._table.num_slots
+        return self.words.table.num_slots + self.grams.table.num_slots
 
-    def find(self) -> Slots:
-        """(n,) the slots of the current row's features, words first; -1 where there is none."""
+    def find(self) -> tuple[Block, Block]:
+        """Words and 4-grams, looked up for the current row."""
         if self._row is not self._text.indices:
             self._row, self._claimed = self._text.indices, False
-            self.num_row_words = int(np.searchsorted(self._row, np.int32(BLOCK_SIZE)))
-            self._slots = self._table.find(self._row)
-            self._table.fetch(self._slots)
-        return self._slots
+            num_words = int(self._row.searchsorted(_FIRST_GRAM))  # which stand first
+            self.words.find(self._row[:num_words], self._text.values[:num_words])
+            self.grams.find(self._row[num_words:], self._text.values[num_words:])
+        return self._blocks
 
-    def claim(self) -> Slots:
-        """(n,) the same, where every feature has one from now on."""
+    def claim(self) -> tuple[Block, Block]:
+        """The same, where every feature has a slot from now on."""
         self.find()
         if not self._claimed:
-            num_slots, num_evictions = self._table.num_slots, self._table.num_evictions
-            self._slots, self._claimed = self._table.claim(self._text.indices, self._slots), True
-            if self._table.num_evictions == num_evictions:
-                self.num_words += self._count_words(num_slots)
-            else:
-                self.num_words = self._count_words(0)
-        return self._slots
+            self._claimed = True
+            for block in self._blocks:
+                block.claim()
+        return self._blocks
 
     def grow_to(self, num_classes: int) -> None:
-        if self._table.num_classes < num_classes:
-            self._table.grow()
-            self._forget_row()
-
-    def _forget_row(self) -> None:
-        """The slots have moved."""
-        self._row = None
-        self.num_words = self._count_words(0)
-
-    def _count_words(self, first_slot: int) -> int:
-        return int(np.count_nonzero(self._table.features[first_slot:] < BLOCK_SIZE))
+        if self.words.table.num_classes < num_classes:
+            for block in self._blocks:
+                block.table.grow()
+            self._row = None  # its slots have moved
 
     def num_bytes(self) -> int:
-        return self._table.num_bytes()
+        return sum(block.table.num_bytes() for block in self._blocks)
 
     def state_dict(self) -> State:
-        return self._table.state_dict()
+        return {"words": self.words.table.state_dict(), "grams": self.grams.table.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        self._table.load_state_dict(state)
-        self._forget_row()
+        self.words.table.load_state_dict(state["words"])
+        self.grams.table.load_state_dict(state["grams"])
+        self._row = None
 
     def weights(self) -> State:
-        return self._table.weights(self.squares)
+        words, grams = self._blocks
+        return {"words": words.table.weights(words.num_planes), "grams": grams.table.weights(grams.num_planes)}
 
     def load_weights(self, state: State) -> None:
-        self._table.load_weights(state)
-        self._forget_row()
+        self.words.table.load_weights(state["words"])
+        self.grams.table.load_weights(state["grams"])
+        self._row = None
+
+
+class TextTableExpert(Expert):
+    """An expert on a table that another expert of the pool holds; without one, on its own."""
+
+    def __init__(self, *, text: TextFeatures, table: TextTable | None, name: str) -> None:
+        self.name = name
+        self._text = text
+        self._is_holder = table is None
+        self._table = table or TextTable(text=text)
+
+    @abstractmethod
+    def _own(self) -> State:
+        """What it holds beside the table, which predicting needs."""
+
+    @abstractmethod
+    def _load_own(self, state: State) -> None: ...
+
+    def num_bytes(self) -> int:
+        return array_bytes(self._own()) + (self._table.num_bytes() if self._is_holder else 0)
+
+    def state_dict(self) -> State:
+        return self._own() | ({"table": self._table.state_dict()} if self._is_holder else {})
+
+    def load_state_dict(self, state: State) -> None:
+        if self._is_holder:
+            self._table.load_state_dict(state["table"])
+        self._load_own(state)
+
+    def weights(self) -> State:
+        return self._own() | ({"table": self._table.weights()} if self._is_holder else {})
+
+    def load_weights(self, state: State) -> None:
+        if self._is_holder:
+            self._table.load_weights(state["table"])
+        self._load_own(state)

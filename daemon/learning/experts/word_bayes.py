@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.experts.base import Expert, array_bytes
-from daemon.learning.experts.naive_bayes import Values, add_scores, count
+from daemon.learning.compiled import compiled
+from daemon.learning.experts.naive_bayes import add_scores, count
 from daemon.learning.experts.tempered import TemperedSoftmax
-from daemon.learning.experts.text_table import TextTable
+from daemon.learning.experts.text_table import TextTable, TextTableExpert
+from daemon.learning.features.hashing import Values
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
 
@@ -17,7 +18,7 @@ Floats = NDArray[np.float64]
 SMOOTHING = 1.0
 
 
-class WordBayes(Expert):
+class WordBayes(TextTableExpert):
     """score_k = ln(rows_k + ½) + Σ_j x_j ln((n_jk + 1) / (n_k + V)) over words and pairs of words, under a learned temperature.
 
     x is 1 + ln of how often a word is in the text, V the words seen. Where short texts are a few words of a topic no learner
@@ -35,10 +36,7 @@ class WordBayes(Expert):
     """
 
     def __init__(self, *, text: TextFeatures, table: TextTable | None = None, name: str = "word_bayes") -> None:
-        self.name = name
-        self._text = text
-        self._is_holder = table is None
-        self._table = table or TextTable(text=text)
+        super().__init__(text=text, table=table, name=name)
         self._softmax = TemperedSoftmax(temperature=1.0, rate=0.1, discounts_new=False)
         self._total_K = np.zeros(1)
         self._rows_K = np.zeros(1)
@@ -47,22 +45,21 @@ class WordBayes(Expert):
         """What the words of the row predicted last say, without the prior: another expert may add to it."""
 
     def predict(self) -> Floats:
-        slots, num_words = self._table.find(), self._table.num_row_words
-        self._value_N = self._text.values[:num_words]
-        if num_words:
-            self._value_N = self._value_N / self._value_N.min()
+        words, _ = self._table.find()
+        self._value_N = _from_one(words.values)
         self.score_K = np.zeros(len(self._rows_K))
-        total_K = self._total_K + (self._table.num_words + 1)
-        add_scores(slots[:num_words], self._value_N, self._table.cells, self._table.word_log, total_K, SMOOTHING, self.score_K)
+        total_K = self._total_K + (words.table.num_slots + 1)
+        add_scores(words.slots, self._value_N, words.cells, self._table.word_log, total_K, SMOOTHING, self.score_K)
         return self._softmax.predict(self.score_K + np.log(self._rows_K + 0.5))
 
     def learn(self, target: float, weight: float) -> None:
         if weight <= 0.0:
             return
-        label, planes = int(target), (self._table.word_count, self._table.word_log)
+        label = int(target)
         self._softmax.learn(label, weight)
-        slots = self._table.claim()[: len(self._value_N)]  # which may move the cells
-        self._total_K[label] += count(slots, self._value_N, label, weight, self._table.cells, planes, SMOOTHING)
+        words, _ = self._table.claim()
+        planes = self._table.word_log + words.num_planes, self._table.word_log
+        self._total_K[label] += count(words.slots, self._value_N, label, weight, words.cells, planes, SMOOTHING)
         self._rows_K[label] += weight
 
     def grow(self) -> None:
@@ -71,29 +68,16 @@ class WordBayes(Expert):
         self._rows_K = np.append(self._rows_K, 0.0)
         self._table.grow_to(len(self._rows_K))
 
-    def num_bytes(self) -> int:
-        return array_bytes(self._counts()) + (self._table.num_bytes() if self._is_holder else 0)
-
-    def state_dict(self) -> State:
-        return self._counts() | ({"table": self._table.state_dict()} if self._is_holder else {})
-
-    def weights(self) -> State:
-        return self._counts() | ({"table": self._table.weights()} if self._is_holder else {})
-
-    def load_state_dict(self, state: State) -> None:
-        if self._is_holder:
-            self._table.load_state_dict(state["table"])
-        self._load_counts(state)
-
-    def load_weights(self, state: State) -> None:
-        if self._is_holder:
-            self._table.load_weights(state["table"])
-        self._load_counts(state)
-
-    def _counts(self) -> State:
+    def _own(self) -> State:
         return {"totals": self._total_K.copy(), "rows": self._rows_K.copy(), "softmax": self._softmax.state_dict()}
 
-    def _load_counts(self, state: State) -> None:
+    def _load_own(self, state: State) -> None:
         self._softmax.load_state_dict(state["softmax"])
         self._total_K = np.array(state["totals"], dtype=np.float64)
         self._rows_K = np.array(state["rows"], dtype=np.float64)
+
+
+@compiled
+def _from_one(value_N: Values) -> Values:
+    """The values before the text was scaled, where that of a word that comes once is 1."""
+    return value_N / value_N.min() if len(value_N) else value_N.copy()

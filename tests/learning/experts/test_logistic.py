@@ -9,6 +9,7 @@ import pytest
 
 from daemon.learning.batch import Batch
 from daemon.learning.experts.logistic import DAMPING, LogisticBank
+from daemon.learning.experts.text_table import TextTable
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.text import TextFeatures
 from tests.contracts.expert_checks import CHECKS, Case, Pool, Runner
@@ -68,15 +69,15 @@ def test_words_numbers_and_categories_all_count(text: str, row: Mapping[str, flo
 
 def test_it_stays_within_its_bytes() -> None:
     text = TextFeatures(encoder=None)
-    bank = LogisticBank(text=text, table=None, max_bytes=1 << 16)
-    member = bank.experts()[0]
+    words = TextTable(text=text, num_logistic=2, word_bytes=1)
+    member = LogisticBank(text=text, table=None, words=words).experts()[0]
     member.grow()
     for row in range(2_000):
         text.begin(Batch([f"word{row} word{row + 1} word{row + 2}"], [{}]))
         text.encode(0)
         member.predict()
         member.learn(0, 1.0)
-    assert len(member.state_dict()["features"]) <= 1024  # the least that a table of slots holds
+    assert words.words.table.num_slots <= 1024  # the least that a table of slots holds
     assert np.isfinite(member.predict()).all()
 
 

@@ -101,19 +101,21 @@ def softmax_weights(weight: float) -> dict[str, np.ndarray]:
     bank.grow()
     bank.learn(0, weight)
     state = bank.state_dict()
-    return {"table": state["table"]["cells"], "dense": state["dense"]["cells"]}
+    return {part: state["table"][part]["cells"] for part in ("words", "grams")} | {"dense": state["dense"]["cells"]}
 
 
-@pytest.mark.parametrize("part", ["table", "dense"])
+@pytest.mark.parametrize("part", ["words", "grams", "dense"])
 def test_weight_two_doubles_the_step_of_every_softmax(part: str) -> None:
     single, double = softmax_weights(1.0)[part], softmax_weights(2.0)[part]
+    half = single.shape[1] // 2
     assert (double[:, :3] == 2.0 * single[:, :3]).all()
-    assert (double[:, 3:] == single[:, 3:]).all()  # the accumulated squares do not depend on the weight
+    assert (double[:, half:] == single[:, half:]).all()  # the accumulated squares do not depend on the weight
     assert np.abs(single[:, :3]).min() > 0.0
 
 
 def test_the_first_step_of_a_softmax_is_adagrads() -> None:
-    cells = softmax_weights(1.0)["table"]  # class 0 and the spare, both at 1/2
+    weights = softmax_weights(1.0)
+    cells = np.concatenate([weights[part][:, :3] for part in ("words", "grams")])  # class 0 and the spare, both at 1/2
     text = TextFeatures(encoder=None)
     text.begin(Batch(["wind and sail"], [{}]))
     text.encode(0)
@@ -129,9 +131,10 @@ def test_weight_two_counts_twice() -> None:
     once.learn(0, 1)
     twice.learn(0, 1, weight=2.0)
     first, second = (runner.state()["experts"]["naive_bayes"] for runner in (once, twice))
-    counts = slice(2, 4)  # planes of the table; its others hold their logarithms
-    assert (second["table"]["cells"][:, counts] == 2.0 * first["table"]["cells"][:, counts]).all()
-    assert first["table"]["cells"][:, counts].any()
+    for part in ("words", "grams"):
+        cells, doubled = (state["table"][part]["cells"][:, -1] for state in (first, second))  # the plane of the counts
+        assert (doubled == 2.0 * cells).all()
+        assert cells.any()
     assert (second["rows"] == 2.0 * first["rows"]).all()
 
 
