@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from daemon.learning.batch import Batch
 from daemon.learning.experts.base import array_bytes
+from daemon.learning.experts.text_table import GRAM_BYTES, WORD_BYTES
 from daemon.learning.features.hashing import NUM_FEATURES
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.late import Late
@@ -154,7 +155,7 @@ def tiny_transformer(folder: Path) -> Transformer:
 FOREST_BYTES = 8 * 2000 * MAX_COLUMNS + 32 * 100 * 2000
 # Of the hashed features those unused for longest are forgotten, a quarter at a time; the index of all takes 4 bytes each. The
 # numbers by coordinate of the embedding are 2 · 3 rates · 12 classes, with 16 bytes to find them.
-SOFTMAX_BYTES = (384 << 20) + 4 * NUM_FEATURES + (WIDTH + 1) * (2 * 3 * 12 * 4 + 16)
+SOFTMAX_BYTES = WORD_BYTES + GRAM_BYTES + 4 * NUM_FEATURES + (WIDTH + 1) * (2 * 3 * 12 * 4 + 16)
 LINEAR_BYTES = 128 << 20
 # Rows that wait for their step: 16 tokens of 4 bytes; length, target and weight of 8 bytes each.
 PENDING_BYTES = (STEP_ROWS - 1) * (16 * 4 + 3 * 8)
