@@ -173,14 +173,10 @@ def _score(
 
 @compiled
 def _take_left(inverse_DD: Floats, scale: float, u_D: Floats) -> None:
+    """inverse -= scale · uuᵀ"""
     for i in range(len(u_D)):
-        _take_left_row(inverse_DD[i], i, scale, u_D)
-
-
-@compiled
-def _take_left_row(row_D: Floats, i: int, scale: float, u_D: Floats) -> None:
-    for j in range(len(u_D)):
-        row_D[j] -= scale * (u_D[i] * u_D[j])
+        for j in range(len(u_D)):
+            inverse_DD[i, j] -= scale * (u_D[i] * u_D[j])
 
 
 @compiled
@@ -204,11 +200,10 @@ def _learn(
     # u = A⁻¹d by columns, which are the rows of a symmetric matrix.
     u_D = np.zeros(width)
     for i in range(width):
-        row_D = inverse_DD[i]
-        if left_scale > 0.0:
-            _take_left_row(row_D, i, left_scale, left_D)
+        row_D, left, difference = inverse_DD[i], left_D[i], difference_D[i]
         for j in range(width):
-            u_D[j] += difference_D[i] * row_D[j]
+            row_D[j] -= left_scale * (left * left_D[j])
+            u_D[j] += difference * row_D[j]
     scatter = weight * count_K[label] / (count_K[label] + weight)
     product = 0.0
     along_K = np.zeros(capacity)  # μᵀu

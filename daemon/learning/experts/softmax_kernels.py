@@ -73,17 +73,21 @@ def step_weights(
     step = np.repeat(step_R, gradient_RK.shape[1])
     table = cells.reshape(cells.shape[0], -1)
     first, second = planes[0] * cells.shape[2], planes[1] * cells.shape[2]
-    for i in range(len(slots)):
-        weights = table[slots[i], first : first + num]
-        squares = table[slots[i], second : second + num]
-        if num > FEW:
+    if num > FEW:
+        for i in range(len(slots)):
+            weights = table[slots[i], first : first + num]
+            squares = table[slots[i], second : second + num]
             for j in range(num):
                 g = x[i] * gradient[j]
                 squares[j] += g * g
                 weights[j] -= step[j] * g / np.sqrt(squares[j] + damping)
-        else:
-            for j in range(0, num, 4):
-                _step_four(weights[j : j + 4], squares[j : j + 4], x[i], gradient[j : j + 4], step[j : j + 4], damping)
+        return
+    for j in range(0, num, 4):
+        gradient_4, step_4 = gradient[j : j + 4], step[j : j + 4]
+        for i in range(len(slots)):
+            row = table[slots[i]]
+            weights, squares = row[first + j : first + j + 4], row[second + j : second + j + 4]
+            _step_four(weights, squares, x[i], gradient_4, step_4, damping)
 
 
 @compiled
