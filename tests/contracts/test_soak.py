@@ -18,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from daemon.learning.batch import Batch
+from daemon.learning.experts import logistic, table_bayes
 from daemon.learning.experts.base import array_bytes
 from daemon.learning.experts.text_table import GRAM_BYTES, WORD_BYTES
 from daemon.learning.features.hashing import NUM_FEATURES
@@ -157,13 +158,17 @@ FOREST_BYTES = 8 * 2000 * MAX_COLUMNS + 32 * 100 * 2000
 # numbers by coordinate of the embedding are 2 · 3 rates · 12 classes, with 16 bytes to find them.
 SOFTMAX_BYTES = WORD_BYTES + GRAM_BYTES + 4 * NUM_FEATURES + (WIDTH + 1) * (2 * 3 * 12 * 4 + 16)
 LINEAR_BYTES = 128 << 20
+# Categories likewise, with four bytes of the index for each feature; naive Bayes has 48 bytes a column and class beside them.
+LOGISTIC_BYTES = logistic.MAX_BYTES + 4 * ((1 << logistic.CATEGORY_BITS) + 1 + MAX_COLUMNS)
+TABLE_BAYES_BYTES = table_bayes.MAX_BYTES + 4 * (1 << table_bayes.CATEGORY_BITS) + 48 * (MAX_COLUMNS + 1) * 3
+TABLE_BYTES = {"forest": FOREST_BYTES, "logistic_0": LOGISTIC_BYTES, "table_bayes": TABLE_BAYES_BYTES}
 # Rows that wait for their step: 16 tokens of 4 bytes; length, target and weight of 8 bytes each.
 PENDING_BYTES = (STEP_ROWS - 1) * (16 * 4 + 3 * 8)
 TEXT_BYTES = {"softmax_0": SOFTMAX_BYTES}
 
 STREAMS = (
     Stream("linear", lambda _: Linear(classifies=True, reads_text=True), texts, {"sparse": LINEAR_BYTES}),
-    Stream("tables", lambda _: make_mixture(max_columns=MAX_COLUMNS), tables, {"forest": FOREST_BYTES}),
+    Stream("tables", lambda _: make_mixture(max_columns=MAX_COLUMNS), tables, TABLE_BYTES),
     Stream("texts", lambda _: text_pool(), texts, TEXT_BYTES),
     Stream("late texts", lambda _: Late(pool=text_pool(), delay=LABEL_DELAY, blends=True), texts, TEXT_BYTES),
     Stream("numbers", lambda _: make_model(text=True, max_columns=MAX_COLUMNS), numbers),
