@@ -72,15 +72,16 @@ class Classification(Task):
 
     def encode(self, targets: Sequence[Target], weight_B: NDArray[np.float64]) -> NDArray[np.float64]:
         target_B = np.empty(len(targets), np.float64)
-        for row, (target, weight) in enumerate(zip(targets, weight_B, strict=True)):
-            if target not in self._index:
+        for row, target in enumerate(targets):
+            index = self._index.get(target)  # type: ignore[arg-type]  # a number is no label, and not found
+            if index is None:
                 if not self._may_join(target, num_known=len(self._index)):
                     raise ValueError(self._refusal(target))
-                if weight == 0:
+                if weight_B[row] == 0:
                     target_B[row] = np.nan
                     continue
-                self._index[str(target)] = len(self._index)
-            target_B[row] = self._index[str(target)]
+                index = self._index[str(target)] = len(self._index)
+            target_B[row] = index
         return target_B
 
     def look_up(self, targets: Sequence[Target]) -> NDArray[np.float64]:
