@@ -95,10 +95,14 @@ class Keeper:
         if self._beside.is_writing:
             return
         now, waited = self._clock(), self._beside.waited_s
-        if self._checkpoint_cadence.is_due(now=now, waited=waited):
-            self._start_checkpoint(pipeline)
-        elif pipeline.rows > self._published_rows and self._snapshot_cadence.is_due(now=now, waited=waited):
+        checkpoint_due = self._checkpoint_cadence.is_due(now=now, waited=waited)
+        snapshot_due = pipeline.rows > self._published_rows and self._snapshot_cadence.is_due(now=now, waited=waited)
+        # Whichever has been due for longer, so that neither has the other wait forever.
+        snapshot_first = self._snapshot_cadence.due_at < self._checkpoint_cadence.due_at
+        if snapshot_due and (snapshot_first or not checkpoint_due):
             self._publish(pipeline)
+        elif checkpoint_due:
+            self._start_checkpoint(pipeline)
 
     def keep_everything(self, pipeline: Pipeline) -> None:
         """Checkpoint, then publish what is not published yet; returns when both stand."""

@@ -72,6 +72,25 @@ def test_each_thing_is_durable_before_another_relies_on_it(tmp_path: Path, monke
     assert told == ["append", "learn", "flush", "sync", "save", "commit", "sync", "publish", "append"]
 
 
+@pytest.mark.parametrize("longer", ["checkpoint", "snapshot"])
+def test_what_has_been_due_for_longer_is_kept_first(tmp_path: Path, longer: str) -> None:
+    """Or where writing is dear a checkpoint, due again and again, would leave the answers at the snapshot before."""
+    with started(tmp_path) as (assembled, _):
+        keeper = assembled.trainer._keeper
+        kept = {
+            "checkpoint": Checkpoints(tmp_path / "data" / "checkpoints").load_newest,
+            "snapshot": Snapshots(tmp_path / "data" / "snapshots").latest,
+        }
+        for name, cadence in (("checkpoint", keeper._checkpoint_cadence), ("snapshot", keeper._snapshot_cadence)):
+            cadence.due_at = 1.0 if name == longer else 2.0
+        keeper.keep_what_is_due(assembled.pipeline)
+        keeper._beside.reap(wait=True)
+        assert [name for name, newest in kept.items() if newest() is not None] == [longer]
+        keeper.keep_what_is_due(assembled.pipeline)
+        keeper._beside.reap(wait=True)
+        assert all(newest() is not None for newest in kept.values())
+
+
 def test_only_the_positions_of_a_checkpoint_are_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     committed: list[object] = []
     monkeypatch.setattr(FileSource, "commit", lambda _, positions, then: committed.append(positions))

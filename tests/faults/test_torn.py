@@ -44,8 +44,12 @@ DAMAGES: list[tuple[str, Callable[[Path], None]]] = [
 
 
 @pytest.fixture(scope="module")
-def mail(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    file = runs.stream(tmp_path_factory.mktemp("torn"), num_rows=400)
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return runs.stream(tmp_path_factory.mktemp("torn"), num_rows=400)
+
+
+@pytest.fixture(scope="module")
+def mail(file: Path) -> list[str]:
     return [*runs.files(file), *runs.text_settings(), f"storage.checkpoints_kept={2 * len(DAMAGES)}"]
 
 
@@ -57,10 +61,16 @@ def untouched(tmp_path_factory: pytest.TempPathFactory, mail: list[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory, mail: list[str]) -> Path:
-    """A run that was killed behind its second checkpoint, with rows still to learn."""
+def killed(tmp_path_factory: pytest.TempPathFactory, file: Path, mail: list[str]) -> Path:
+    """A checkpoint and a snapshot of half the rows, from a run that ended, and behind them the checkpoint of one that was
+    killed: two checkpoints however fast this machine learns and writes."""
     folder = tmp_path_factory.mktemp("killed")
-    assert runs.train(folder, mail, failpoint="commit.done:2") is None
+    whole = file.read_bytes()
+    half = whole.splitlines(keepends=True)[: 12 * runs.BATCH_ROWS]
+    file.write_bytes(b"".join(half))
+    assert runs.train(folder, [*mail, "storage.checkpoint_interval_s=1e9"]) is not None
+    file.write_bytes(whole)
+    assert runs.train(folder, mail, failpoint="commit.done:1") is None
     return folder
 
 
