@@ -14,12 +14,13 @@ import torch
 from daemon.assembly.reactions import reactions
 from daemon.errors import ConfigError, ModelError
 from daemon.learning.encoders import PACKAGE, FrozenEncoder, encoder_files, find_encoder, load_encoder
-from daemon.learning.experts.base import Expert, Extractor, trivial_places
+from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.late import Late
+from daemon.learning.lead import standard_errors_to_lead
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Model
 from daemon.learning.models.linear import Linear
@@ -117,9 +118,8 @@ def blueprint(settings: Settings) -> dict[str, JSON]:
 def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late: bool) -> Pool:
     """The default: a pool on texts, on tables, or on both.
 
-    Where labels are late, the errors of a mixture that was led astray go on until its labels arrive: the trivial experts, which
-    fit nothing and so are not led astray, need not lead by more than chance, and an alarm does not make the mixer forget who
-    led. Nor does it start with the simple learners, of which it would need long to learn better.
+    Where labels are late, an alarm does not make the mixer forget who led, which it would learn anew as late; nor does it start
+    with the simple learners, of which it would need long to learn better.
     """
     chosen = reactions(settings)
     if late:
@@ -141,7 +141,7 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late
         return RegressionMixture(
             extractors=extractors | {"history": history},
             experts=regressors,
-            mixer=RegressionMixer(num_experts=len(regressors), trusted=trivial_places(regressors) if late else ()),
+            mixer=RegressionMixer(num_experts=len(regressors), standard_errors=standard_errors_to_lead(regressors, late=late)),
             companions=companions,
             reactions=chosen,
             shows_inputs=settings.monitoring.input_detector,
@@ -164,17 +164,17 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late
         return experts
 
     experts = make_experts()
-    trusted = trivial_places(experts) if late else ()
+    standard_errors = standard_errors_to_lead(experts, late=late)
     mixer = (
         Mixer(
             num_experts=len(experts),
             first_weights=() if late else first_weights(experts),
             max_total=TABLE_MAX_TOTAL,
             share_rate=SHARE_RATE,
-            trusted=trusted,
+            standard_errors=standard_errors,
         )
         if table
-        else Mixer(num_experts=len(experts), max_total=TEXT_MAX_TOTAL, trusted=trusted)
+        else Mixer(num_experts=len(experts), max_total=TEXT_MAX_TOTAL, standard_errors=standard_errors)
     )
     return Mixture(
         extractors=extractors,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
+from daemon.learning.experts.base import Expert
 from daemon.state import State
 
 Floats = NDArray[np.float64]
@@ -16,8 +17,9 @@ Floats = NDArray[np.float64]
 # no longer than the burst.
 KEPT = 1.0 - 1.0 / 2000.0
 KEPT_HASTY = 1.0 - 1.0 / 32.0
-# An expert leads by so many standard errors, less one row of its advantage.
-STANDARD_ERRORS = 1.5
+# An expert leads by so many standard errors, less one row of its advantage. Of many, one is often ahead by chance; of the few
+# simple ones seldom, and where one is, it has more often than not found what the stream is made for.
+MANY, FEW = 1.5, 0.7
 NOBODY = -1
 # Of an expert: what the mixture lost more than it, the squares of that, and the rows on which they differed.
 GAIN, SQUARES, ROWS = range(3)
@@ -28,11 +30,10 @@ class Lead:
 
     A mixture is weighed for its probabilities, or for its distance; it may still be wrong more often than the best of its
     experts, where that one alone knows all there is to know. The expert leads whose sum of gains is furthest above
-    `STANDARD_ERRORS` times its standard error and one row's gain: five rows to none are enough. An expert that is
-    `trusted` leads as soon as its gains are above one row's. Memory: 3 · E numbers; older rows fade, half of
-    them in 1,400.
+    its `standard_errors` and one row's gain: at 1.5 five rows to none are enough, at 0 two. Memory: 3 · E numbers; older rows
+    fade, half of them in 1,400.
 
-    >>> lead, leaders = Lead(num_experts=2), []
+    >>> lead, leaders = Lead([MANY, MANY]), []
     >>> for row in range(5):
     ...     lead.learn(np.array([0.0, 1.0]), 1.0)
     ...     leaders.append(lead.leader)
@@ -40,11 +41,10 @@ class Lead:
     [-1, -1, -1, -1, 1]
     """
 
-    def __init__(self, *, num_experts: int, trusted: Sequence[int] = ()) -> None:
-        """`trusted` are places of experts."""
-        self._standard_errors_E = np.full(num_experts, STANDARD_ERRORS)
-        self._standard_errors_E[list(trusted)] = 0.0
-        self._sum_ES = np.zeros((num_experts, 3))
+    def __init__(self, standard_errors: Sequence[float]) -> None:
+        """`standard_errors` has one number an expert (see `standard_errors_to_lead`)."""
+        self._standard_errors_E = np.array(standard_errors, dtype=np.float64)
+        self._sum_ES = np.zeros((len(standard_errors), 3))
         self.leader = NOBODY
         """The expert that leads, or -1."""
 
@@ -64,6 +64,14 @@ class Lead:
     def load_state_dict(self, state: State) -> None:
         self._sum_ES = np.array(state["sums"], dtype=np.float64)
         self.leader = int(state["leader"])
+
+
+def standard_errors_to_lead(experts: Sequence[Expert], *, late: bool) -> list[float]:
+    """How far ahead each has to be. Where labels are late, the errors of a mixture that was led astray go on until its labels
+    arrive: a trivial expert, which fits nothing and so is not led astray, need not be ahead by more than chance."""
+    if late:
+        return [0.0 if expert.is_trivial else MANY for expert in experts]
+    return [FEW if expert.is_trivial or expert.is_simple else MANY for expert in experts]
 
 
 @compiled

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from daemon.errors import StateError
 from daemon.learning.compiled import compiled
-from daemon.learning.lead import NOBODY, Lead, errors_saved, follow
+from daemon.learning.lead import MANY, NOBODY, Lead, errors_saved, follow
 from daemon.learning.reactions import Haste
 from daemon.state import State
 
@@ -63,10 +63,10 @@ class Mixer:
         share_rate: float = 0.5,
         share: float = 0.001,
         share_floor: float = 1e-4,
-        trusted: Sequence[int] = (),
+        standard_errors: Sequence[float] = (),
     ) -> None:
-        """`first_weights` is what each expert counts at the start, beside the others; all the same where it is empty. `trusted`
-        are places of experts, where labels are late those of the trivial ones (see `Lead`)."""
+        """`first_weights` is what each expert counts at the start, beside the others; all the same where it is empty.
+        `standard_errors` says how far ahead each has to be to lead (see `Lead`)."""
         self._rate_M = np.array(rates, dtype=np.float64)
         self._max_total = max_total
         self._share_rate = share_rate
@@ -76,7 +76,7 @@ class Mixer:
         part_E = np.array(first_weights or [1.0] * num_experts) / (sum(first_weights) or num_experts)
         self._weight_ME = np.tile(part_E, (len(rates), 1))
         self._share_F = np.concatenate((np.ones(len(rates)), num_experts * part_E)) / num_forecasters
-        self._lead = Lead(num_experts=num_experts, trusted=trusted)
+        self._lead = Lead(standard_errors or [MANY] * num_experts)
         self._log_p_EK = np.zeros((num_experts, 1))
         self._p_FK = np.ones((num_forecasters, 1))
         self._mixed_K = np.ones(1)

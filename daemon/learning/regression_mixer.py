@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
 from daemon.learning.features.references import ROUNDING
-from daemon.learning.lead import NOBODY, Lead
+from daemon.learning.lead import MANY, NOBODY, Lead
 from daemon.learning.reactions import Haste
 from daemon.state import State
 
@@ -58,9 +58,9 @@ class RegressionMixer:
         rates: Sequence[float] = (0.005, 0.02, 0.08),
         share_rate: float = 0.2,
         share: float = 0.003,
-        trusted: Sequence[int] = (),
+        standard_errors: Sequence[float] = (),
     ) -> None:
-        """`trusted` are places of experts, where labels are late those of the trivial ones (see `Lead`)."""
+        """`standard_errors` says how far ahead each expert has to be to lead (see `Lead`)."""
         num_forecasters = len(rates) + num_experts
         self._rate_M = np.array(rates, dtype=np.float64)
         self._share_rate = share_rate
@@ -70,7 +70,7 @@ class RegressionMixer:
         # The usual loss; the rows learned, where all that came before two targets differed are one; the least and the largest
         # target; how many of the last rows, one after the other, lay beyond what a row may widen their range by.
         self._scalar_S = np.array([0.0, 0.0, 0.0, 0.0, 0.0])
-        self._lead = Lead(num_experts=num_experts, trusted=trusted)
+        self._lead = Lead(standard_errors or [MANY] * num_experts)
         self._p_F = np.zeros(num_forecasters)
         self._mixed = 0.0
 

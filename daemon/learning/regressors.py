@@ -11,6 +11,7 @@ from daemon.learning.experts.hashed_residual import HashedResidual, SparseRow
 from daemon.learning.experts.linear_residual import LinearResidual
 from daemon.learning.experts.mlp_residual import MLPResidual
 from daemon.learning.experts.residual import Guess
+from daemon.learning.features.hashing import BLOCK_BITS, BLOCK_SIZE
 from daemon.learning.features.references import Reference
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.table_kernels import CATEGORY
@@ -54,7 +55,11 @@ class Embedding:
 
 def _on_text(text: TextFeatures, mean: Reference) -> list[Expert]:
     """N-grams alone; the embedding alone; and n-grams for what the embedding leaves over."""
-    experts = [_ngrams("ngrams_slow", text, mean, 1.0), _ngrams("ngrams_fast", text, mean, 3.0)]
+    experts = [
+        _ngrams("ngrams_slow", text, mean, 1.0),
+        _ngrams("ngrams_fast", text, mean, 3.0),
+        _words("words", text, mean, 3.0),
+    ]
     if text.width:
         embedding = LinearResidual(
             name="embedding", reference=mean, inputs=(Embedding(text),), forgetting=0.9999, error_limit=3.0
@@ -66,6 +71,14 @@ def _on_text(text: TextFeatures, mean: Reference) -> list[Expert]:
             _ngrams("embedding_and_ngrams_fast", text, embedding.prediction, 1.0),
         ]
     return experts
+
+
+def _words(name: str, text: TextFeatures, reference: Reference, rate: float) -> Expert:
+    def row() -> SparseRow:
+        num_words = int(np.searchsorted(text.indices >= BLOCK_SIZE, True))
+        return text.indices[:num_words].astype(np.uint64), text.values[:num_words]
+
+    return HashedResidual(name=name, reference=reference, row=row, rate=rate, bits=BLOCK_BITS, error_limit=1.0)
 
 
 def _ngrams(name: str, text: TextFeatures, reference: Reference, rate: float) -> Expert:
@@ -95,6 +108,7 @@ def _on_table(table: TableFeatures, mean: Reference, text: TextFeatures | None, 
     experts = [
         linear,
         LinearResidual(name="linear_fast", reference=mean, inputs=(row,), forgetting=0.99, error_limit=3.0),
+        LinearResidual(name="linear_faster", reference=mean, inputs=(row,), forgetting=0.95, error_limit=3.0),
         fourier("fourier_narrow", 0.4, 0.9998, 0),
         fourier("fourier_wide", 1.2, 0.999, 1),
         MLPResidual(name="mlp", reference=mean, inputs=row, seed=seed + 2),
@@ -107,6 +121,7 @@ def _on_table(table: TableFeatures, mean: Reference, text: TextFeatures | None, 
         experts += [
             _ngrams("linear_and_ngrams_slow", text, linear.prediction, 1.0),
             _ngrams("linear_and_ngrams_fast", text, linear.prediction, 3.0),
+            _words("linear_and_words", text, linear.prediction, 3.0),
         ]
     return experts
 

@@ -23,9 +23,8 @@ from daemon.learning.features.table import TableFeatures
 # The bound on the sum of the mixing weights for a pool with these experts, and how fast fixed share follows the best.
 MAX_TOTAL = 1.4
 SHARE_RATE = 0.25
-# The simple learners that a stream may be made for: the mixer starts with them, at so many times the weight of any other, and
-# so loses less to them while it finds out.
-SIMPLE = ("logistic_0", "logistic_1", "table_bayes", "word_bayes")
+# The mixer starts with the simple learners, at so many times the weight of any other, and so loses less to them while it finds
+# out.
 SIMPLE_WEIGHT = 6.0
 
 
@@ -63,7 +62,7 @@ def table_experts(features: TableFeatures, *, seed: int, words: WordBayes | None
 
 def first_weights(experts: Sequence[Expert]) -> list[float]:
     """What each expert of a pool with a table counts at the start."""
-    return [SIMPLE_WEIGHT if expert.name in SIMPLE else 1.0 for expert in experts]
+    return [SIMPLE_WEIGHT if expert.is_simple else 1.0 for expert in experts]
 
 
 def _on_context(features: TableFeatures, *, seed: int) -> list[Expert]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daemon.learning.lead import NOBODY, Lead, errors_saved, follow
+from daemon.learning.experts.base import Expert
+from daemon.learning.features.table import TableFeatures
+from daemon.learning.lead import MANY, NOBODY, Lead, errors_saved, follow, standard_errors_to_lead
 from daemon.learning.mixer import Mixer
 from daemon.learning.regression_mixer import RegressionMixer
+from daemon.learning.tables import table_experts
 
 
 def leaders(gains: list[list[float]], *, weight: float = 1.0) -> list[int]:
-    lead, seen = Lead(num_experts=len(gains[0])), []
+    lead, seen = Lead([MANY] * len(gains[0])), []
     for gain_E in gains:
         lead.learn(np.array(gain_E), weight)
         seen.append(lead.leader)
@@ -36,13 +39,32 @@ def test_the_likeliest_class_of_the_leader_changes_places_with_that_of_the_mixtu
     assert follow(np.array([0.6, 0.2, 0.1, 0.1]), mixed_K).tolist() == mixed_K.tolist()
 
 
-def test_a_trusted_expert_leads_without_being_ahead_by_more_than_chance() -> None:
-    lead, chance = Lead(num_experts=2, trusted=[1]), np.tile([[1.0, 1.0], [-1.0, -1.0]], (50, 1))
+def test_an_expert_of_no_standard_errors_leads_without_being_ahead_by_more_than_chance() -> None:
+    lead, chance = Lead([MANY, 0.0]), np.tile([[1.0, 1.0], [-1.0, -1.0]], (50, 1))
     for gain_E in [*chance, np.ones(2)]:
         lead.learn(gain_E, 1.0)
     assert lead.leader == NOBODY  # one row's gain ahead
     lead.learn(np.ones(2), 1.0)
     assert lead.leader == 1
+
+
+def test_a_simple_expert_leads_after_two_rows_to_none_and_any_other_after_five() -> None:
+    """Where labels are late a simple one leads no sooner, and a trivial one as soon as it is more than one row ahead."""
+
+    def rows_to_lead(expert: Expert, *, late: bool) -> int:
+        lead = Lead(standard_errors_to_lead([expert], late=late))
+        for row in range(1, 10):
+            lead.learn(np.ones(1), 1.0)
+            if lead.leader == 0:
+                return row
+        raise AssertionError("it never leads")
+
+    experts = table_experts(TableFeatures(), seed=0)
+    simple, trivial = {"logistic_0", "logistic_1", "table_bayes"}, {"prior_all", "prior_slow", "last_label"}
+    for expert in experts:
+        assert rows_to_lead(expert, late=False) == (2 if expert.name in simple | trivial else 5), expert.name
+        assert rows_to_lead(expert, late=True) == (2 if expert.name in trivial else 5), expert.name
+    assert simple | trivial < {expert.name for expert in experts}
 
 
 def test_chance_is_no_lead() -> None:
@@ -98,7 +120,7 @@ def test_who_led_in_a_burst_behind_an_alarm_leads_no_longer_than_the_burst() -> 
 
 
 def test_an_alarm_ends_a_lead() -> None:
-    lead = Lead(num_experts=1)
+    lead = Lead([MANY])
     for _ in range(10):
         lead.learn(np.ones(1), 1.0)
     assert lead.leader == 0
@@ -111,12 +133,12 @@ def test_an_alarm_ends_a_lead() -> None:
 @pytest.mark.parametrize("cut", [3, 40])
 def test_it_goes_on_identically_after_a_reload(cut: int) -> None:
     gains = np.random.default_rng(4).normal(0.2, 1.0, size=(200, 4))
-    whole, first = Lead(num_experts=4), Lead(num_experts=4)
+    whole, first = Lead([MANY] * 4), Lead([MANY] * 4)
     for gain_E in gains:
         whole.learn(gain_E, 1.0)
     for gain_E in gains[:cut]:
         first.learn(gain_E, 1.0)
-    second = Lead(num_experts=4)
+    second = Lead([MANY] * 4)
     second.load_state_dict(first.state_dict())
     assert second.leader == first.leader
     for gain_E in gains[cut:]:

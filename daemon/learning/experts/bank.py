@@ -14,6 +14,9 @@ from daemon.state import State
 class Bank(ABC):
     """R experts in one: `experts()` are its members for the pool, `p_RK` what they say of the current row."""
 
+    is_simple = False
+    """Of all members, as an expert has it."""
+
     def __init__(self, *, name: str, num_rates: int) -> None:
         self._name = name
         self._num_rates = num_rates
@@ -54,6 +57,7 @@ class _Member(Expert):
 
     def __init__(self, bank: Bank, name: str, rate: int) -> None:
         self.name = name
+        self.is_simple = bank.is_simple
         self._bank = bank
         self._rate = rate
 

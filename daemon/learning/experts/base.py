@@ -19,7 +19,6 @@ adds a fresh spare that starts as its copy. Before the first label K is 1.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +87,8 @@ class Expert(ABC):
     """Unique in the pool, lower_snake; shown in telemetry."""
     is_trivial = False
     """Whether it looks at nothing but earlier targets and fits nothing to them: it repeats or counts them."""
+    is_simple = False
+    """Whether it is one of the plain learners that a stream may be made for, and that nobody should do worse than."""
 
     def begin(self, batch: Batch) -> None:  # noqa: B027 - most experts have no batched work
         """Batched, label-free work, after every extractor's `begin`."""
@@ -145,11 +146,6 @@ class Expert(ABC):
 
     @abstractmethod
     def load_weights(self, state: State) -> None: ...
-
-
-def trivial_places(experts: Sequence[Expert]) -> list[int]:
-    """Where the trivial ones stand in a pool."""
-    return [place for place, expert in enumerate(experts) if expert.is_trivial]
 
 
 def array_bytes(state: State) -> int:

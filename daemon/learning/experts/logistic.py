@@ -48,6 +48,8 @@ class LogisticBank(Bank):
     AdaGrad after Duchi, Hazan and Singer 2011.
     """
 
+    is_simple = True
+
     def __init__(
         self,
         *,

@@ -46,6 +46,8 @@ class TableBayes(Expert):
     [0.75, 0.25]
     """
 
+    is_simple = True
+
     def __init__(self, *, name: str, table: TableFeatures, words: WordBayes | None = None) -> None:
         self.name = name
         self._table, self._words = table, words

@@ -35,6 +35,8 @@ class WordBayes(TextTableExpert):
     [0.8, 0.2]
     """
 
+    is_simple = True
+
     def __init__(self, *, text: TextFeatures, table: TextTable | None = None, name: str = "word_bayes") -> None:
         super().__init__(text=text, table=table, name=name)
         self._softmax = TemperedSoftmax(temperature=1.0, rate=0.1, discounts_new=False)
