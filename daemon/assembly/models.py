@@ -172,6 +172,8 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late
             max_total=TABLE_MAX_TOTAL,
             share_rate=SHARE_RATE,
             standard_errors=standard_errors,
+            # Not of texts alone, whose experts err too seldom to be told how surely they do.
+            calibrated=[place for place, expert in enumerate(experts) if not expert.is_trivial],
         )
         if table
         else Mixer(num_experts=len(experts), max_total=TEXT_MAX_TOTAL, standard_errors=standard_errors)

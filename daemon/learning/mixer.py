@@ -1,4 +1,4 @@
-"""Mixes the pool: bounded log-linear mixers, and fixed share over them and every expert."""
+"""Mixes the pool: experts calibrated one by one, bounded log-linear mixers, and fixed share over these and every expert."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.errors import StateError
+from daemon.learning.calibration import Calibration
 from daemon.learning.compiled import compiled
 from daemon.learning.lead import MANY, NOBODY, Lead, errors_saved, follow
 from daemon.learning.reactions import Haste
@@ -39,7 +40,9 @@ class Mixer:
     Errors of rows whose labels come `late_by` rows late share their causes: from 1 + `late_by` rows fixed share learns no more
     than from one. The mixers, whose weights are bounded, keep their rates.
 
-    Memory: M · E + M + 4 · E numbers. A weight of a row multiplies the gradient step and the exponent `share_rate`.
+    Before all that, what the experts of `calibrated` places say is made as certain as it has deserved (`Calibration`).
+
+    Memory: M · E + M + 24 · E numbers. A weight of a row multiplies the gradient step and the exponent `share_rate`.
 
     >>> mixer = Mixer(num_experts=2, rates=(0.1,), max_total=1.0, share_rate=0.5, share=0.0)
     >>> p_EK = np.array([[0.8, 0.2], [0.5, 0.5]])
@@ -64,9 +67,11 @@ class Mixer:
         share: float = 0.001,
         share_floor: float = 1e-4,
         standard_errors: Sequence[float] = (),
+        calibrated: Sequence[int] = (),
     ) -> None:
         """`first_weights` is what each expert counts at the start, beside the others; all the same where it is empty.
-        `standard_errors` says how far ahead each has to be to lead (see `Lead`)."""
+        `standard_errors` says how far ahead each has to be to lead (see `Lead`), `calibrated` whose probabilities are
+        calibrated before they are mixed (see `Calibration`), by place."""
         self._rate_M = np.array(rates, dtype=np.float64)
         self._max_total = max_total
         self._share_rate = share_rate
@@ -77,6 +82,7 @@ class Mixer:
         self._weight_ME = np.tile(part_E, (len(rates), 1))
         self._share_F = np.concatenate((np.ones(len(rates)), num_experts * part_E)) / num_forecasters
         self._lead = Lead(standard_errors or [MANY] * num_experts)
+        self._calibration = Calibration(num_experts=num_experts, places=calibrated)
         self._log_p_EK = np.zeros((num_experts, 1))
         self._p_FK = np.ones((num_forecasters, 1))
         self._mixed_K = np.ones(1)
@@ -90,6 +96,7 @@ class Mixer:
 
     def mix(self, p_EK: Floats) -> Floats:
         """(K,) the mixed distribution. Kept for the `learn` that follows; changes nothing that is learned."""
+        p_EK = self._calibration.apply(p_EK)
         self._log_p_EK = np.empty_like(p_EK)
         self._p_FK = np.empty((len(self._share_F), p_EK.shape[1]))
         self._mixed_K = np.empty(p_EK.shape[1])
@@ -102,6 +109,7 @@ class Mixer:
         saved_E = errors_saved(self._p_FK[len(self._rate_M) :], self._mixed_K, target)
         self._lead.learn(saved_E, weight, hasty=self._haste.holds)
         _step_mixers(self._log_p_EK, self._p_FK, target, weight, self._rate_M, self._max_total, self._weight_ME)
+        self._calibration.learn(target, weight / (1 + late_by))
         share_rate, share = (rate / (1 + late_by) for rate in (weight * self._share_rate, self._haste.next_share()))
         _step_share(self._p_FK, target, share_rate, share, self._share_floor, self._share_F)
 
@@ -114,6 +122,7 @@ class Mixer:
         return {
             "mixers": self._weight_ME.copy(),
             "share": self._share_F.copy(),
+            "calibration": self._calibration.state_dict(),
             "lead": self._lead.state_dict(),
             "haste": self._haste.state_dict(),
         }
@@ -127,6 +136,7 @@ class Mixer:
             )
         self._weight_ME = mixers.astype(np.float64)
         self._share_F = share.astype(np.float64)
+        self._calibration.load_state_dict(state["calibration"])
         self._lead.load_state_dict(state["lead"])
         self._haste.load_state_dict(state["haste"])
 
