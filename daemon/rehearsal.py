@@ -18,7 +18,8 @@ from streams.record import Example
 class Rehearsal(OpenGuard):
     """Asks the gate every `every_rows` rows, and scores what it would have served on every row, which takes its time.
 
-    Time is no part of it, so that the decisions are a function of the file: a hold ends after its rows alone.
+    It is asked at the end of the micro-batch in which such a row lies. Time is no part of it, so that the decisions are a
+    function of the file and of `training.batch_rows`: a hold ends after its rows alone.
     """
 
     def __init__(self, *, gate: Gate, make_model: Callable[[], Model], task: str, learner: Learner, every_rows: int) -> None:

@@ -151,7 +151,8 @@ class Late(Model):
         return {
             "pool": self._pool.state_dict(),
             "delay": self._delay,
-            "inputs": [[row.text, dict(row.features)] for row in pending],
+            # Pairs: an object comes back with its keys sorted, and columns count in the order in which they came.
+            "inputs": [[row.text, [list(item) for item in row.features.items()]] for row in pending],
             "targets": np.array([row.target for row in pending]),
             "weights": np.array([row.weight for row in pending]),
             "said": {str(place): row.said.copy() for place, row in enumerate(pending)},
@@ -174,7 +175,7 @@ class Late(Model):
         self._pending = deque(
             _Pending(
                 text,
-                features,
+                dict(features),
                 float(target),
                 float(weight),
                 np.array(state["said"][str(place)], dtype=np.float64),

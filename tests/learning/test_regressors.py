@@ -109,6 +109,7 @@ def test_rows_of_weight_zero_leave_the_state_as_if_they_had_not_come() -> None:
     one, two = with_them.state_dict(), without.state_dict()
     for part in ("extractors", "experts", "mixer"):
         assert_same_state(one[part], two[part])
+    assert one["loss"] == two["loss"]
 
 
 def test_a_state_of_another_pool_is_refused() -> None:

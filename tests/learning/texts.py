@@ -33,7 +33,8 @@ TOPICS = (
 class HashedEncoder:
     """The mean of one fixed random vector a word, to length 1: texts that share words are near each other."""
 
-    width = 12
+    def __init__(self, width: int = 12) -> None:
+        self.width = width
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([self._vector(text) for text in texts]) if texts else np.zeros((0, self.width), np.float32)
@@ -72,8 +73,8 @@ def text_experts(text: TextFeatures) -> list[Expert]:
     ]
 
 
-def text_mixture(*, with_encoder: bool = True) -> Mixture:
-    text = TextFeatures(encoder=HashedEncoder() if with_encoder else None)
+def text_mixture(*, with_encoder: bool = True, width: int = 12) -> Mixture:
+    text = TextFeatures(encoder=HashedEncoder(width) if with_encoder else None)
     experts = text_experts(text)
     return Mixture(
         extractors={"text": text},

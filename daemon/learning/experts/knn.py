@@ -13,6 +13,10 @@ from daemon.state import State
 
 Floats32 = NDArray[np.float32]
 
+# Similarities that differ by no more are the same. Products of the same rows differ by 2e-7 with the size of the micro-batch: of
+# copies of one text that must not decide which ones vote.
+SAME = np.float32(1e-5)
+
 
 class NearestNeighbours(Expert):
     """The `num_neighbours` rows most similar to this one (by dot product) among the `capacity` remembered.
@@ -152,22 +156,27 @@ def _vote(
     vote_K: NDArray[np.float64],
     p_K: NDArray[np.float64],
 ) -> None:
-    """Insertion into the few best so far; equally similar rows go in the order of their places."""
+    """Insertion into the few best so far. Of rows that are equally similar those of later places vote, which are the newer ones
+    until the memory is full, and each alike."""
     best = np.full(num_neighbours, -np.inf, dtype=np.float32)
     place = np.full(num_neighbours, -1)
     for n in range(len(similarity_N)):
-        if similarity_N[n] > best[num_neighbours - 1]:
+        at_least = similarity_N[n] + SAME
+        if best[num_neighbours - 1] <= at_least:
             at = num_neighbours - 1
-            while at > 0 and best[at - 1] < similarity_N[n]:
+            while at > 0 and best[at - 1] <= at_least:
                 best[at] = best[at - 1]
                 place[at] = place[at - 1]
                 at -= 1
             best[at] = similarity_N[n]
             place[at] = n
+    similarity = best[0]
     for i in range(num_neighbours):
         if place[i] >= 0:
+            if abs(best[i] - similarity) > SAME:
+                similarity = best[i]
             label = label_N[place[i]]
-            p_K[label] += vote_K[label] * weight_N[place[i]] * np.exp(sharpness * (best[i] - np.float32(1.0)))
+            p_K[label] += vote_K[label] * weight_N[place[i]] * np.exp(sharpness * (similarity - np.float32(1.0)))
 
 
 @compiled

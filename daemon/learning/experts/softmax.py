@@ -28,8 +28,7 @@ class SoftmaxBank(Bank):
     embedding has its own rate, the bias a tenth of the sparse one. The spare class is trained as a negative.
 
     `experts()` are its R members for the pool, of which the first holds `table`, for others to share: with room for
-    `num_logistic` logistic regressions. Memory is bounded by
-    that of the table, and 2·R·K·(D + 1) float32.
+    `num_logistic` logistic regressions. Memory is bounded by that of the table, and 2·R·K·(D + 1) float32.
 
     >>> text = TextFeatures(encoder=None)
     >>> text.indices, text.values = np.array([7], np.int32), np.ones(1, np.float32)

@@ -82,6 +82,6 @@ class RegressionMixture(Pool):
 
     def _learn_row(self, p_E: Floats, output: float, target: float, weight: float, *, late_by: int = 0) -> None:
         self.errors_E += abs(p_E - target)
-        self._loss += (abs(output - target) - self._loss) / min(self.num_rows + 1, LOSS_HORIZON_ROWS)
+        self._loss += (abs(output - target) - self._loss) / min(self.num_learned + 1, LOSS_HORIZON_ROWS)
         self._mixer.learn(target, weight, late_by=late_by)
         self._learn_parts(target, weight)

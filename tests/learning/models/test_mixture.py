@@ -55,6 +55,25 @@ def test_the_cut_of_the_stream_changes_nothing_but_rounding(cut: int) -> None:
     assert_close_states(whole.state_dict(), pieces.state_dict())
 
 
+def test_texts_that_are_repeated_are_learned_alike_however_the_stream_is_cut() -> None:
+    """More copies of a text than have a vote, and under other labels: no last bit of a product may say which ones vote."""
+
+    rng = np.random.default_rng(0)
+    texts, target_N = rng.choice(["yes please", "no"], size=400).tolist(), rng.integers(3, size=400).astype(np.float64)
+    alone, together = text_mixture(width=384), text_mixture(width=384)
+    asked = Batch(texts[:64], [{}] * 64)
+    for start in range(0, 400, 64):
+        rows = range(start, min(start + 64, 400))
+        answers = [alone.learn(Batch([texts[row]], [{}]), target_N[[row]], np.ones(1)) for row in rows]
+        batch = Batch([texts[row] for row in rows], [{}] * len(rows))
+        output_BC = together.learn(batch, target_N[rows.start : rows.stop], np.ones(len(rows)))
+        if start:  # all labels are known
+            np.testing.assert_allclose(np.concatenate(answers), output_BC, rtol=1e-5, atol=1e-6)
+    one_by_one = [alone.predict_balanced(Batch([text], [{}])) for text in asked.texts]
+    np.testing.assert_allclose(np.concatenate(one_by_one), together.predict_balanced(asked), rtol=1e-5, atol=1e-6)
+    assert_close_states(alone.state_dict(), together.state_dict())
+
+
 def test_without_an_encoder_the_cut_changes_no_bit() -> None:
     whole, pieces = text_mixture(with_encoder=False), text_mixture(with_encoder=False)
     assert learn(whole, range(160), cut=160).tobytes() == learn(pieces, range(160), cut=7).tobytes()
