@@ -13,8 +13,8 @@ from daemon.state import State
 
 Floats32 = NDArray[np.float32]
 
-# Similarities that differ by no more are the same. Products of the same rows differ by 2e-7 with the size of the micro-batch: of
-# copies of one text that must not decide which ones vote.
+# Similarities that differ by no more are the same. Products of the same rows differ by 2e-7 with the size of the micro-batch:
+# that must not decide which copies of one text vote.
 SAME = np.float32(1e-5)
 
 
