@@ -21,7 +21,6 @@ from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.late import Late
 from daemon.learning.lead import standard_errors_to_lead
-from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Model
 from daemon.learning.models.linear import Linear
 from daemon.learning.models.mixture import Mixture
@@ -29,13 +28,11 @@ from daemon.learning.models.pool import Pool
 from daemon.learning.models.regression import RegressionMixture
 from daemon.learning.regression_mixer import RegressionMixer
 from daemon.learning.regressors import regression_experts
-from daemon.learning.tables import MAX_TOTAL as TABLE_MAX_TOTAL
-from daemon.learning.tables import SHARE_RATE, first_weights, table_experts
+from daemon.learning.tables import table_experts, table_mixer
 from daemon.learning.tasks.base import Task
 from daemon.learning.tasks.classification import Classification
 from daemon.learning.tasks.regression import Regression
-from daemon.learning.texts import MAX_TOTAL as TEXT_MAX_TOTAL
-from daemon.learning.texts import text_experts
+from daemon.learning.texts import text_experts, text_mixer
 from daemon.settings import Settings
 from daemon.state import JSON
 
@@ -118,8 +115,7 @@ def blueprint(settings: Settings) -> dict[str, JSON]:
 def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late: bool) -> Pool:
     """The default: a pool on texts, on tables, or on both.
 
-    Where labels are late, an alarm does not make the mixer forget who led, which it would learn anew as late; nor does it start
-    with the simple learners, of which it would need long to learn better.
+    Where labels are late, an alarm does not make the mixer forget who led, which it would learn anew as late.
     """
     chosen = reactions(settings)
     if late:
@@ -164,24 +160,10 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late
         return experts
 
     experts = make_experts()
-    standard_errors = standard_errors_to_lead(experts, late=late)
-    mixer = (
-        Mixer(
-            num_experts=len(experts),
-            first_weights=() if late else first_weights(experts),
-            max_total=TABLE_MAX_TOTAL,
-            share_rate=SHARE_RATE,
-            standard_errors=standard_errors,
-            # Not of texts alone, whose experts err too seldom to be told how surely they do.
-            calibrated=[place for place, expert in enumerate(experts) if not expert.is_trivial],
-        )
-        if table
-        else Mixer(num_experts=len(experts), max_total=TEXT_MAX_TOTAL, standard_errors=standard_errors)
-    )
     return Mixture(
         extractors=extractors,
         experts=experts,
-        mixer=mixer,
+        mixer=table_mixer(experts, late=late) if table else text_mixer(experts, late=late),
         make_experts=make_experts,
         companions=companions,
         reactions=chosen,

@@ -19,6 +19,8 @@ from daemon.learning.experts.tiles import Tiles
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.inputs import Dense
 from daemon.learning.features.table import TableFeatures
+from daemon.learning.lead import standard_errors_to_lead
+from daemon.learning.mixer import Mixer
 
 # The bound on the sum of the mixing weights for a pool with these experts, and how fast fixed share follows the best.
 MAX_TOTAL = 1.4
@@ -60,9 +62,18 @@ def table_experts(features: TableFeatures, *, seed: int, words: WordBayes | None
     return experts
 
 
-def first_weights(experts: Sequence[Expert]) -> list[float]:
-    """What each expert of a pool with a table counts at the start."""
-    return [SIMPLE_WEIGHT if expert.is_simple else 1.0 for expert in experts]
+def table_mixer(experts: Sequence[Expert], *, late: bool) -> Mixer:
+    """The mixer of a pool with a table. Where labels are late it does not start with the simple learners: it would need long to
+    learn better."""
+    return Mixer(
+        num_experts=len(experts),
+        first_weights=() if late else [SIMPLE_WEIGHT if expert.is_simple else 1.0 for expert in experts],
+        max_total=MAX_TOTAL,
+        share_rate=SHARE_RATE,
+        standard_errors=standard_errors_to_lead(experts, late=late),
+        # Not so for texts alone, whose experts err too seldom to be told how surely they do.
+        calibrated=[place for place, expert in enumerate(experts) if not expert.is_trivial],
+    )
 
 
 def _on_context(features: TableFeatures, *, seed: int) -> list[Expert]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from daemon.learning.experts.base import Expert
 from daemon.learning.experts.knn import NearestNeighbours
 from daemon.learning.experts.lda import StreamingLDA
@@ -13,6 +15,8 @@ from daemon.learning.experts.softmax import SoftmaxBank
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.text import TextFeatures
+from daemon.learning.lead import standard_errors_to_lead
+from daemon.learning.mixer import Mixer
 
 # The bound on the sum of the mixing weights for a pool of these experts.
 MAX_TOTAL = 1.2
@@ -35,3 +39,9 @@ def text_experts(features: TextFeatures, *, label_history: bool = True, columns:
             DecayedPrior(half_life=32.0, pseudo_count=0.5),
         ]
     return experts
+
+
+def text_mixer(experts: Sequence[Expert], *, late: bool) -> Mixer:
+    """The mixer of a pool for texts alone."""
+    standard_errors = standard_errors_to_lead(experts, late=late)
+    return Mixer(num_experts=len(experts), max_total=MAX_TOTAL, standard_errors=standard_errors)

@@ -32,7 +32,7 @@ from daemon.learning.models.transformer import Transformer
 from daemon.learning.replay.balanced import Balanced
 from daemon.learning.replay.base import Rows
 from daemon.learning.schedules import Schedule
-from daemon.learning.texts import MAX_TOTAL, text_experts
+from daemon.learning.texts import text_experts, text_mixer
 from daemon.monitoring.drift.inputs import InputShift
 from daemon.storage.tensors import all_finite
 from tests.contracts.test_detectors import CASES as DETECTORS
@@ -134,7 +134,7 @@ def text_pool() -> Mixture:
     return Mixture(
         extractors={"text": features},
         experts=experts,
-        mixer=Mixer(num_experts=len(experts), max_total=MAX_TOTAL),
+        mixer=text_mixer(experts, late=False),
         make_experts=lambda: text_experts(features),
         shows_inputs=True,
     )

@@ -21,7 +21,7 @@ from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.mixture import Mixture
-from daemon.learning.tables import MAX_TOTAL, SHARE_RATE, first_weights, table_experts
+from daemon.learning.tables import table_experts, table_mixer
 from daemon.learning.texts import text_experts
 from daemon.storage.tensors import all_finite
 from tests.contracts.expert_checks import CHECKS, Case, Pool, assert_same_state
@@ -59,7 +59,7 @@ def make_pool(*, label_history: bool = True, earlier_rows: bool = True) -> Pool:
 def make_mixture(*, label_history: bool = True, earlier_rows: bool = True, max_columns: int = 512) -> Mixture:
     features = TableFeatures(label_history=label_history, earlier_rows=earlier_rows, max_columns=max_columns)
     experts = table_experts(features, seed=0)
-    mixer = Mixer(num_experts=len(experts), first_weights=first_weights(experts), max_total=MAX_TOTAL, share_rate=SHARE_RATE)
+    mixer = table_mixer(experts, late=False)
     return Mixture(
         extractors={"table": features},
         experts=experts,
