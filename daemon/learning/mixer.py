@@ -82,7 +82,7 @@ class Mixer:
         self._weight_ME = np.tile(part_E, (len(rates), 1))
         self._share_F = np.concatenate((np.ones(len(rates)), num_experts * part_E)) / num_forecasters
         self._lead = Lead(standard_errors or [MANY] * num_experts)
-        self._calibration = Calibration(num_experts=num_experts, places=calibrated)
+        self._calibration = Calibration(places=calibrated)
         self._log_p_EK = np.zeros((num_experts, 1))
         self._p_FK = np.ones((num_forecasters, 1))
         self._mixed_K = np.ones(1)

@@ -10,7 +10,7 @@ from daemon.learning.mixer import Mixer
 
 
 def learned(p_REK: np.ndarray, target_R: np.ndarray, *, weight: float = 1.0) -> Calibration:
-    calibration = Calibration(num_experts=p_REK.shape[1], places=range(p_REK.shape[1]))
+    calibration = Calibration(places=range(p_REK.shape[1]))
     for p_EK, target in zip(p_REK, target_R, strict=True):
         calibration.apply(p_EK)
         calibration.learn(int(target), weight)
@@ -20,7 +20,7 @@ def learned(p_REK: np.ndarray, target_R: np.ndarray, *, weight: float = 1.0) -> 
 def test_the_likeliest_class_stays_the_likeliest() -> None:
     generator = np.random.default_rng(0)
     p_REK = generator.dirichlet(np.ones(4), size=(500, 3))
-    calibration = Calibration(num_experts=3, places=[0, 1, 2])
+    calibration = Calibration(places=[0, 1, 2])
     for p_EK in p_REK:
         q_EK = calibration.apply(p_EK)
         assert (q_EK.argmax(axis=1) == p_EK.argmax(axis=1)).all()
@@ -49,7 +49,7 @@ def test_a_calibrated_expert_is_left_as_it_is() -> None:
 
 def test_only_the_experts_that_are_named_are_calibrated() -> None:
     p_EK = np.array([[0.9, 0.1], [0.9, 0.1]])
-    calibration = Calibration(num_experts=2, places=[1])
+    calibration = Calibration(places=[1])
     for _ in range(100):
         calibration.apply(p_EK)
         calibration.learn(1, 1.0)
@@ -60,7 +60,7 @@ def test_only_the_experts_that_are_named_are_calibrated() -> None:
 
 @pytest.mark.parametrize("said", [[np.nan, np.nan, np.nan], [0.0, 0.0, 0.0], [np.inf, 0.0, 0.0], [1.0, 0.0, 0.0]])
 def test_nothing_that_an_expert_says_and_no_weight_leaves_the_finite(said: list[float]) -> None:
-    calibration = Calibration(num_experts=1, places=[0])
+    calibration = Calibration(places=[0])
     for weight in (1.0, 1e-9, 1e9, 3.0):
         assert np.isfinite(calibration.apply(np.array([said]))).all()
         calibration.learn(1, weight)
@@ -80,7 +80,7 @@ def test_it_goes_on_identically_after_a_reload() -> None:
     generator = np.random.default_rng(3)
     p_REK, target_R = generator.dirichlet(np.ones(3), size=(100, 2)), generator.integers(3, size=100)
     whole, first = learned(p_REK, target_R), learned(p_REK[:40], target_R[:40])
-    second = Calibration(num_experts=2, places=[0, 1])
+    second = Calibration(places=[0, 1])
     second.load_state_dict(first.state_dict())
     for p_EK, target in zip(p_REK[40:], target_R[40:], strict=True):
         second.apply(p_EK)
