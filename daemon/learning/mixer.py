@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.errors import StateError
-from daemon.learning.calibration import Calibration
+from daemon.learning.calibration import LOG_FLOOR, Calibration
 from daemon.learning.compiled import compiled
 from daemon.learning.lead import MANY, NOBODY, Lead, errors_saved, follow
 from daemon.learning.reactions import Haste
@@ -16,8 +16,6 @@ from daemon.state import State
 
 Floats = NDArray[np.float64]
 
-# Below this an expert's probability says "impossible", which no expert can know: it bounds each log and each gradient.
-LOG_FLOOR = 1e-9
 # What a mixer gives an expert at least, so that one which was of no use can come back; and the most that a row changes its
 # logarithm by.
 LEAST_WEIGHT = 1e-6

@@ -11,15 +11,15 @@ from daemon.learning.experts.hashed_residual import HashedResidual, SparseRow
 from daemon.learning.experts.linear_residual import LinearResidual
 from daemon.learning.experts.mlp_residual import MLPResidual
 from daemon.learning.experts.residual import Guess
-from daemon.learning.features.hashing import BLOCK_BITS, BLOCK_SIZE
+from daemon.learning.features.hashing import BLOCK_BITS
 from daemon.learning.features.references import Reference
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.table_kernels import CATEGORY
 from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.features.text import TextFeatures
 
-# As many as there are hashes of n-grams, so that none meet that the hasher keeps apart.
-NGRAM_BITS = 21
+# As many as there are hashes of words and of all n-grams, so that none meet that the hasher keeps apart.
+WORD_BITS, NGRAM_BITS = BLOCK_BITS, BLOCK_BITS + 1
 
 
 def regression_experts(
@@ -54,11 +54,11 @@ class Embedding:
 
 
 def _on_text(text: TextFeatures, mean: Reference) -> list[Expert]:
-    """N-grams alone; the embedding alone; and n-grams for what the embedding leaves over."""
+    """N-grams alone, words alone, the embedding alone; and n-grams for what the embedding leaves over."""
     experts = [
         _ngrams("ngrams_slow", text, mean, 1.0),
         _ngrams("ngrams_fast", text, mean, 3.0),
-        _words("words", text, mean, 3.0),
+        _ngrams("words", text, mean, 3.0, bits=WORD_BITS),
     ]
     if text.width:
         embedding = LinearResidual(
@@ -73,19 +73,14 @@ def _on_text(text: TextFeatures, mean: Reference) -> list[Expert]:
     return experts
 
 
-def _words(name: str, text: TextFeatures, reference: Reference, rate: float) -> Expert:
+def _ngrams(name: str, text: TextFeatures, reference: Reference, rate: float, *, bits: int = NGRAM_BITS) -> Expert:
+    """On the features of a text below 2 ** `bits`."""
+
     def row() -> SparseRow:
-        num_words = int(np.searchsorted(text.indices >= BLOCK_SIZE, True))
-        return text.indices[:num_words].astype(np.uint64), text.values[:num_words]
+        kept_T = text.indices < 1 << bits
+        return text.indices[kept_T].astype(np.uint64), text.values[kept_T]
 
-    return HashedResidual(name=name, reference=reference, row=row, rate=rate, bits=BLOCK_BITS, error_limit=1.0)
-
-
-def _ngrams(name: str, text: TextFeatures, reference: Reference, rate: float) -> Expert:
-    def row() -> SparseRow:
-        return text.indices.astype(np.uint64), text.values
-
-    return HashedResidual(name=name, reference=reference, row=row, rate=rate, bits=NGRAM_BITS, error_limit=1.0)
+    return HashedResidual(name=name, reference=reference, row=row, rate=rate, bits=bits, error_limit=1.0)
 
 
 def _on_table(table: TableFeatures, mean: Reference, text: TextFeatures | None, *, seed: int) -> list[Expert]:
@@ -121,7 +116,7 @@ def _on_table(table: TableFeatures, mean: Reference, text: TextFeatures | None, 
         experts += [
             _ngrams("linear_and_ngrams_slow", text, linear.prediction, 1.0),
             _ngrams("linear_and_ngrams_fast", text, linear.prediction, 3.0),
-            _words("linear_and_words", text, linear.prediction, 3.0),
+            _ngrams("linear_and_words", text, linear.prediction, 3.0, bits=WORD_BITS),
         ]
     return experts
 

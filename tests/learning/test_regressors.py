@@ -112,6 +112,16 @@ def test_rows_of_weight_zero_leave_the_state_as_if_they_had_not_come() -> None:
     assert one["loss"] == two["loss"]
 
 
+def test_a_linear_target_that_changes_every_280_rows_is_followed() -> None:
+    """The noise alone is .4 off; with no expert that forgets sooner than in a hundred rows it would be 1.1."""
+    rng = np.random.default_rng(0)
+    x_RD, weight_RD = rng.normal(size=(1400, 8)), np.repeat(rng.normal(size=(5, 8)), 280, axis=0)
+    target_R = (x_RD * weight_RD).sum(axis=1) + 0.5 * rng.normal(size=1400)
+    rows = [{f"x{column}": float(x) for column, x in enumerate(x_D)} for x_D in x_RD]
+    output_R = make_model().learn(Batch([""] * 1400, rows), target_R, np.ones(1400))
+    assert abs(output_R - target_R).mean() < 0.8
+
+
 def test_a_state_of_another_pool_is_refused() -> None:
     with pytest.raises(StateError, match="experts"):
         make_model().load_state_dict(make_model(history=False).state_dict())

@@ -10,8 +10,9 @@ import numpy as np
 
 from daemon.learning.anchor import Anchor
 from daemon.learning.batch import Batch
+from daemon.learning.calibration import LOG_FLOOR
 from daemon.learning.experts.base import Expert, Extractor
-from daemon.learning.mixer import LOG_FLOOR, Mixer
+from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Floats, check_rows
 from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
 from daemon.learning.reactions import Reactions
