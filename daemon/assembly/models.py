@@ -154,7 +154,7 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late
     def make_experts() -> list[Expert]:
         experts = text_experts(text, label_history=label_history, columns=table) if text else []
         words = next((expert for expert in experts if isinstance(expert, WordBayes)), None)
-        experts += table_experts(table, seed=seed, words=words) if table else []
+        experts += table_experts(table, seed=seed, text=text, words=words) if table else []
         if finetuned:
             experts.append(finetuned())
         return experts

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 KEPT = 1.0 - 1.0 / 2000.0
 KEPT_HASTY = 1.0 - 1.0 / 32.0
 # An expert leads by so many standard errors, less one row of its advantage. Of many, one is often ahead by chance; of the few
-# simple ones seldom, and where one is, it has more often than not found what the stream is made for.
+# trivial ones seldom, and where one is, it has more often than not found what the stream is made for.
 MANY, FEW = 1.5, 0.7
 NOBODY = -1
 # Of an expert: what the mixture lost more than it, the squares of that, and the rows on which they differed.
@@ -71,7 +71,7 @@ def standard_errors_to_lead(experts: Sequence[Expert], *, late: bool) -> list[fl
     arrive: a trivial expert, which fits nothing and so is not led astray, need not be ahead by more than chance."""
     if late:
         return [0.0 if expert.is_trivial else MANY for expert in experts]
-    return [FEW if expert.is_trivial or expert.is_simple else MANY for expert in experts]
+    return [FEW if expert.is_trivial else MANY for expert in experts]
 
 
 @compiled

@@ -13,12 +13,14 @@ from daemon.learning.experts.logistic import LogisticBank
 from daemon.learning.experts.markov import MarkovLabel
 from daemon.learning.experts.mlp import MLP
 from daemon.learning.experts.prior import DecayedPrior
+from daemon.learning.experts.probit import ProbitBank
 from daemon.learning.experts.rank_knn import RankNeighbors
 from daemon.learning.experts.table_bayes import TableBayes
 from daemon.learning.experts.tiles import Tiles
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.inputs import Dense
 from daemon.learning.features.table import TableFeatures
+from daemon.learning.features.text import TextFeatures
 from daemon.learning.lead import standard_errors_to_lead
 from daemon.learning.mixer import Mixer
 
@@ -30,12 +32,14 @@ SHARE_RATE = 0.25
 SIMPLE_WEIGHT = 6.0
 
 
-def table_experts(features: TableFeatures, *, seed: int, words: WordBayes | None = None) -> list[Expert]:
+def table_experts(
+    features: TableFeatures, *, seed: int, text: TextFeatures | None = None, words: WordBayes | None = None
+) -> list[Expert]:
     """Experts on the columns of the current row, and, where `features` has them, on the rows and labels before it.
 
     Of each kind there are some for what holds long and some that forget within hundreds of rows. `tiles_careful` and
-    `prior_all` answer near to how often a label comes, which no other does where one is rare. `words` is the expert on the
-    words of a text beside the table, to which naive Bayes adds the columns; logistic regression is among those on the text.
+    `prior_all` answer near to how often a label comes, which no other does where one is rare. `text` is that beside the table,
+    and `words` the expert on its words, to which naive Bayes adds the columns; logistic regression is among those on the text.
     """
     row, tiles = features.current, features.tiles
     experts: list[Expert] = [
@@ -53,6 +57,7 @@ def table_experts(features: TableFeatures, *, seed: int, words: WordBayes | None
         DecayedPrior(name="prior_all", half_life=math.inf, pseudo_count=0.5),
         DecayedPrior(name="prior_slow", half_life=200.0, pseudo_count=0.5),
     ]
+    experts += ProbitBank(table=features, text=text).experts()
     if not words:
         experts += LogisticBank(text=None, table=features).experts()
     if features.has_context:

@@ -122,7 +122,11 @@ STEPS: dict[type[Expert], Mapping[str, Relation]] = {
     },
     NearestNeighbours: {"row_weights": adds_up},
     RankNeighbors: {"row_weights": adds_up},
-    _Member: _TEXT_TABLE | {"dense.cells": adds_up, "columns.cells": adds_up, "words.words.cells": as_words},
+    _Member: _TEXT_TABLE | {
+        "dense.cells": adds_up, "columns.cells": adds_up, "words.words.cells": as_words, "count": adds_up,
+        # `test_a_weight_counts_the_row_so_often`, of the probits.
+        "mean": elsewhere, "joint": elsewhere, "apart.cells": elsewhere,
+    },
     Linear: {"weight": adds_up},
     Tiles: {"weight": adds_up, "bias": adds_up},
     FourierLeastSquares: _SQUARES | {"weight": as_least_squares, "softmax.log_temperature": adds_up},

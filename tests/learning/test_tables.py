@@ -153,15 +153,18 @@ def test_of_a_text_beside_a_table_the_balanced_answer_reads_both() -> None:
     assert (balanced_BC.argmax(axis=1) == target_B).mean() > 0.9
 
 
-def test_where_columns_add_up_the_pool_is_no_worse_than_logistic_regression() -> None:
-    rng = np.random.default_rng(1)
-    worth = [rng.normal(size=num) * 1.2 for num in (10, 30, 100, 5, 50)]
-    value_BN = np.column_stack([rng.integers(len(worth_V), size=1400) for worth_V in worth])
-    total_B = np.sum([worth_V[value_BN[:, n]] for n, worth_V in enumerate(worth)], axis=0)
-    labels = (total_B + 0.7 * rng.logistic(size=1400) > 0.0).tolist()
-    rows = [{f"c{n}": f"v{value}" for n, value in enumerate(value_N)} for value_N in value_BN]
-    alone, pool = make_logistic(), make_mixture()
-    assert accuracy(pool, zip(rows, labels, strict=True)) >= accuracy(alone, zip(rows, labels, strict=True))
+def test_where_columns_add_up_the_pool_is_better_than_logistic_regression() -> None:
+    right = {"pool": 0.0, "alone": 0.0}
+    for seed in (1, 2, 3):
+        rng = np.random.default_rng(seed)
+        worth = [rng.normal(size=num) * 1.2 for num in (10, 30, 100, 5, 50)]
+        value_BN = np.column_stack([rng.integers(len(worth_V), size=1400) for worth_V in worth])
+        total_B = np.sum([worth_V[value_BN[:, n]] for n, worth_V in enumerate(worth)], axis=0)
+        labels = (total_B + 0.7 * rng.logistic(size=1400) > 0.0).tolist()
+        rows = [{f"c{n}": f"v{value}" for n, value in enumerate(value_N)} for value_N in value_BN]
+        right["pool"] += accuracy(make_mixture(), zip(rows, labels, strict=True))
+        right["alone"] += accuracy(make_logistic(), zip(rows, labels, strict=True))
+    assert 3.0 - right["pool"] < 0.99 * (3.0 - right["alone"])
 
 
 def test_rows_of_weight_zero_leave_the_state_as_if_they_had_not_come() -> None:

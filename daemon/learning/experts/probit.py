@@ -1,0 +1,189 @@
+"""Probit regressions by Bayes' rule: weights and how uncertain they are, with a part of the labels taken for noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.learning.compiled import compiled
+from daemon.learning.experts.bank import Bank
+from daemon.learning.experts.probit_kernels import learn_apart, learn_joint, say_apart, say_joint, shares, sites
+from daemon.learning.experts.slots import SlotTable
+from daemon.learning.features.hashing import BLOCK_SIZE, Indices, Values
+from daemon.learning.features.table import TableFeatures
+from daemon.learning.features.table_kernels import CATEGORY, NUMBER
+from daemon.learning.features.text import TextFeatures
+from daemon.state import State
+
+Floats = NDArray[np.float64]
+
+# What part of the labels is noise; and what part of the weights is forgotten with each row, by member.
+NOISE = 0.1
+DRIFTS = (3e-5, 1e-3)
+# Weights of the bias and of the first columns vary together; those of later columns, categories and words each by itself,
+# which takes no square. With many classes fewer vary together, so that a row costs no more than that of 64 classes.
+MAX_JOINT = 64
+MAX_NUMBERS = 64 * MAX_JOINT * MAX_JOINT
+# How long the input of a text is: its words, of which each text has a few that count, together say as much as some columns.
+TEXT_LENGTH = 4.0
+CATEGORY_BITS = 20
+MAX_BYTES = 128 << 20
+# A label starts as if it had come so often.
+PSEUDO_COUNT = 0.5
+
+
+class ProbitBank(Bank):
+    """R members, each one probit regression a class, of it against all others: p(k) ∝ ε π_k + (1 − ε) Φ(wᵀx / √(1 + xᵀΣx)).
+
+    x are the columns' running z-scores, an input of 1 for the bias and for each category, and the words of a text, scaled to
+    length 4. w ~ N(mean, Σ), by class, starts from N(0, 1) and takes each row by Bayes' rule, its posterior by the Gaussian
+    with the same mean and variance. A part ε, `noise`, of the labels is held to be drawn by how often each comes, π, so that a
+    wrong label moves a model that is sure of itself but little. After each row a part of what is known is forgotten, by member
+    of `drifts`: w falls back towards N(0, 1), that of a category or word when it comes. Where a label depends on a weighted
+    sum, this finds it from far fewer rows than gradient steps do.
+
+    A weight of the row counts it so often: precisions add up. Memory: R (K + 1) (J + J²) numbers for the bias and the first
+    columns, J ≤ 64, and 128 MiB for categories, words and later columns (see `SlotTable`).
+
+    >>> table = TableFeatures()
+    >>> probit, = ProbitBank(table=table, noise=0.0, drifts=(0.0,)).experts()
+    >>> probit.grow()
+    >>> probit.predict().round(4).tolist()
+    [0.5, 0.5]
+    >>> probit.learn(0, 1.0)
+    >>> probit.predict().round(4).tolist()      # exact were 2/3 and 1/3
+    [0.6682, 0.3318]
+
+    Assumed density filtering after Opper 1998; weights that vary each by itself as in Graepel, Candela, Borchert and Herbrich
+    2010.
+    """
+
+    is_simple = True
+
+    def __init__(
+        self,
+        *,
+        table: TableFeatures,
+        text: TextFeatures | None = None,
+        noise: float = NOISE,
+        drifts: Sequence[float] = DRIFTS,
+    ) -> None:
+        super().__init__(name="probit", num_rates=len(drifts))
+        self._table, self._text = table, text
+        self._noise, self._drift_R = noise, np.array(drifts, dtype=np.float64)
+        self._num_apart = table.max_columns + (1 << CATEGORY_BITS)
+        num_features = self._num_apart + (BLOCK_SIZE if text else 0)
+        # Planes by member: the mean of a weight, and what its variance has lost.
+        self._slots = SlotTable(num_features=num_features, num_planes=2 * len(drifts), max_bytes=MAX_BYTES)
+        self._mean_RKJ = np.zeros((len(drifts), 1, 1))
+        self._joint_RKJJ = np.ones((len(drifts), 1, 1, 1))
+        self._count_RK = np.full((len(drifts), 1), PSEUDO_COUNT)
+        self._restart(1)
+
+    def _restart(self, num_joint: int) -> None:
+        """What is held of the current row, for so many inputs whose weights vary together."""
+        self._x_J = np.ones(num_joint)
+        self._reach_RKJ = np.zeros_like(self._mean_RKJ)
+        self._said_RKS = np.zeros((*self._mean_RKJ.shape[:2], 2))
+        self._indices, self._values = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
+        self._found = self._slots.find(self._indices)
+
+    def predict(self) -> None:
+        self._fit_width()
+        table = self._table
+        self._x_J[1:] = table.z_N[: len(self._x_J) - 1]
+        self._indices, self._values = _apart(table.known_N, table.z_N, table.category_N, table.max_columns)
+        if self._text:
+            num_words = int(self._text.indices.searchsorted(np.int32(BLOCK_SIZE)))  # which stand first
+            words = self._text.indices[:num_words] + np.int32(self._num_apart)
+            self._indices = np.concatenate([self._indices, words])
+            self._values = np.concatenate([self._values, np.float32(TEXT_LENGTH) * self._text.values[:num_words]])
+        self._found = self._slots.find(self._indices)
+        say_joint(self._x_J, self._num_together, self._mean_RKJ, self._joint_RKJJ, self._reach_RKJ, self._said_RKS)
+        say_apart(self._found, self._values, self._slots.cells, self._said_RKS)
+        self.p_RK = shares(self._said_RKS, self._count_RK, self._noise)
+
+    @property
+    def _num_together(self) -> int:
+        """Of the joint inputs, so many vary together."""
+        return min(len(self._x_J), math.isqrt(MAX_NUMBERS // self._mean_RKJ.shape[1]))
+
+    def _fit_width(self) -> None:
+        width, num_joint = min(len(self._table.z_N) + 1, MAX_JOINT), len(self._x_J)
+        if width > num_joint:
+            more = width - num_joint
+            self._mean_RKJ = np.pad(self._mean_RKJ, ((0, 0), (0, 0), (0, more)))
+            self._joint_RKJJ = np.pad(self._joint_RKJJ, ((0, 0), (0, 0), (0, more), (0, more)))
+            self._joint_RKJJ[..., range(num_joint, width), range(num_joint, width)] = 1.0
+            self._restart(width)
+
+    def learn(self, target: int, weight: float) -> None:
+        if weight <= 0.0:
+            return
+        site_RKS = sites(target, weight, self._noise, self._said_RKS, self._count_RK)
+        learn_joint(site_RKS, self._drift_R, self._num_together, self._reach_RKJ, self._mean_RKJ, self._joint_RKJJ)
+        if len(self._indices):
+            slots = self._slots.claim(self._indices, self._found)
+            learn_apart(site_RKS, self._drift_R, slots, self._values, self._slots.cells)
+        self._count_RK *= 1.0 - self._drift_R[:, None]
+        self._count_RK[:, target] += weight
+
+    def grow(self) -> None:
+        self._slots.grow()
+        self._mean_RKJ, self._joint_RKJJ, self._count_RK = (
+            np.concatenate([held, held[:, -1:]], axis=1) for held in (self._mean_RKJ, self._joint_RKJJ, self._count_RK)
+        )
+        self._reach_RKJ = np.zeros_like(self._mean_RKJ)
+        self._said_RKS = np.zeros((*self._mean_RKJ.shape[:2], 2))
+        self.predict()
+
+    def num_bytes(self) -> int:
+        return self._slots.num_bytes() + sum(held.nbytes for held in (self._mean_RKJ, self._joint_RKJJ, self._count_RK))
+
+    def state_dict(self) -> State:
+        return self._own() | {"apart": self._slots.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self._slots.load_state_dict(state["apart"])
+        self._load_own(state)
+
+    def weights(self) -> State:
+        return self._own() | {"apart": self._slots.weights(2 * self._num_rates)}
+
+    def load_weights(self, state: State) -> None:
+        self._slots.load_weights(state["apart"])
+        self._load_own(state)
+
+    def _own(self) -> State:
+        self._fit_width()
+        return {"mean": self._mean_RKJ.copy(), "joint": self._joint_RKJJ.copy(), "count": self._count_RK.copy()}
+
+    def _load_own(self, state: State) -> None:
+        self._mean_RKJ, self._joint_RKJJ, self._count_RK = (
+            np.array(state[name], dtype=np.float64) for name in ("mean", "joint", "count")
+        )
+        self._restart(self._mean_RKJ.shape[2])
+
+
+_UNUSED_BITS = np.uint64(64 - CATEGORY_BITS)
+
+
+@compiled
+def _apart(
+    known_N: NDArray[np.int64], z_N: Floats, category_N: NDArray[np.uint64], first_category: int
+) -> tuple[Indices, Values]:
+    """(n,) the columns behind the joint ones and the categories of a row, and their values."""
+    indices = np.empty(len(known_N), dtype=np.int32)
+    values = np.empty(len(known_N), dtype=np.float32)
+    num = 0
+    for n in range(len(known_N)):
+        if known_N[n] == NUMBER and n >= MAX_JOINT - 1 and z_N[n] != 0.0:
+            indices[num], values[num] = n, z_N[n]
+            num += 1
+        elif known_N[n] == CATEGORY:
+            indices[num], values[num] = first_category + int(category_N[n] >> _UNUSED_BITS), 1.0
+            num += 1
+    return indices[:num], values[:num]
