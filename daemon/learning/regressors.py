@@ -11,6 +11,7 @@ from daemon.learning.experts.hashed_residual import HashedResidual, SparseRow
 from daemon.learning.experts.linear_residual import LinearResidual
 from daemon.learning.experts.mlp_residual import MLPResidual
 from daemon.learning.experts.residual import Guess
+from daemon.learning.experts.steady_linear import SteadyLinear
 from daemon.learning.features.hashing import BLOCK_BITS
 from daemon.learning.features.references import Reference
 from daemon.learning.features.table import TableFeatures
@@ -99,24 +100,29 @@ def _on_table(table: TableFeatures, mean: Reference, text: TextFeatures | None, 
         hashes_T = table.category_N[table.known_N == CATEGORY]
         return hashes_T, np.ones(len(hashes_T), dtype=np.float32)
 
-    linear = LinearResidual(name="linear", reference=mean, inputs=(row,), forgetting=0.9998, error_limit=3.0)
+    def linear(name: str, forgetting: float) -> LinearResidual:
+        return LinearResidual(name=name, reference=mean, inputs=(row,), forgetting=forgetting, error_limit=3.0)
+
+    steady = SteadyLinear(name="steady_linear", reference=mean, table=table, forgetting=0.9998, error_limit=3.0)
     experts = [
-        linear,
-        LinearResidual(name="linear_fast", reference=mean, inputs=(row,), forgetting=0.99, error_limit=3.0),
-        LinearResidual(name="linear_faster", reference=mean, inputs=(row,), forgetting=0.95, error_limit=3.0),
+        linear("linear", 0.9998),
+        linear("linear_fast", 0.99),
+        linear("linear_faster", 0.95),
+        steady,
+        SteadyLinear(name="steady_linear_fast", reference=mean, table=table, forgetting=0.99, error_limit=3.0),
         fourier("fourier_narrow", 0.4, 0.9998, 0),
         fourier("fourier_wide", 1.2, 0.999, 1),
         MLPResidual(name="mlp", reference=mean, inputs=row, seed=seed + 2),
         HashedResidual(name="tiles", reference=mean, row=tiles, rate=0.3),
         HashedResidual(name="categories", reference=mean, row=categories, rate=1.0),
-        HashedResidual(name="linear_and_categories", reference=linear.prediction, row=categories, rate=3.0),
+        HashedResidual(name="linear_and_categories", reference=steady.prediction, row=categories, rate=3.0),
     ]
     if text:
-        # After the linear one in the pool, whose prediction they start from.
+        # After the steady one in the pool, whose prediction they start from.
         experts += [
-            _ngrams("linear_and_ngrams_slow", text, linear.prediction, 1.0),
-            _ngrams("linear_and_ngrams_fast", text, linear.prediction, 3.0),
-            _ngrams("linear_and_words", text, linear.prediction, 3.0, bits=WORD_BITS),
+            _ngrams("linear_and_ngrams_slow", text, steady.prediction, 1.0),
+            _ngrams("linear_and_ngrams_fast", text, steady.prediction, 3.0),
+            _ngrams("linear_and_words", text, steady.prediction, 3.0, bits=WORD_BITS),
         ]
     return experts
 

@@ -31,6 +31,7 @@ from daemon.learning.experts.naive_bayes import NaiveBayes
 from daemon.learning.experts.prior import DecayedPrior
 from daemon.learning.experts.rank_knn import RankNeighbors
 from daemon.learning.experts.residual import Guess
+from daemon.learning.experts.steady_linear import SteadyLinear
 from daemon.learning.experts.table_bayes import TableBayes
 from daemon.learning.experts.tiles import Tiles
 from daemon.learning.experts.word_bayes import WordBayes
@@ -134,6 +135,7 @@ STEPS: dict[type[Expert], Mapping[str, Relation]] = {
     Forest: {"row_weights": adds_up, "softmax.log_temperature": adds_up} | dict.fromkeys(_TREES, elsewhere),
     Guess: {},
     LinearResidual: {f"fit.{name}": relation for name, relation in _SQUARES.items()},
+    SteadyLinear: {f"fit.{name}": relation for name, relation in _SQUARES.items()},
     FourierResidual: {f"fit.{name}": relation for name, relation in _SQUARES.items()},
     MLPResidual: {f"fit.{name}": relation for name, relation in _NETWORK.items()},
     HashedResidual: {"fit.weight": adds_up},

@@ -85,6 +85,20 @@ class LeastSquares:
         self._inverse_FF[-missing:, -missing:] = np.eye(missing) / self._ridge
         self._pending_BF = np.zeros((BLOCK_ROWS, num_features))
 
+    def move_input(self, place: int, ratio: float, shift: float) -> None:
+        """What was φ of an input is from now on ratio · φ + shift · φ_0, where φ_0 is always 1: all that is known stays so."""
+        self._settle()
+        self.weight_KF[:, 0] += shift * self.weight_KF[:, place]
+        self.weight_KF[:, place] *= ratio
+        for matrix in (self._inverse_FF, self._inverse_FF.T):
+            matrix[0] += shift * matrix[place]
+            matrix[place] *= ratio
+
+    def move_target(self, ratio: float, shift: float) -> None:
+        """What was a target is from now on ratio · target + shift."""
+        self.weight_KF *= ratio
+        self.weight_KF[:, 0] += shift
+
     def state_dict(self) -> State:
         return {
             "weight": self.weight_KF.copy(),

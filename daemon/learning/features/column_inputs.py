@@ -31,6 +31,8 @@ class ColumnInputs:
         self._category_slot: dict[int, int] = {}
         self.slot_NS = np.full((0, 4), -1, dtype=np.int64)
         self._num_categories_N = np.zeros(0, dtype=np.int64)
+        self.mark_D: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        """Inputs of `current` that are no numbers: missing marks and categories, in the order in which they came."""
 
     def add_columns(self, num_new: int) -> None:
         self.slot_NS = np.concatenate([self.slot_NS, np.full((num_new, 4), -1, dtype=np.int64)])
@@ -63,7 +65,7 @@ class ColumnInputs:
             self._context.widen(self._context.width + 1 + kernels.NUM_CHANGES)
         elif kind == kernels.MISSING:
             self.slot_NS[column, MISSING_MARK] = start
-            self._current.widen(start + 1)
+            self._mark(start + 1)
 
     def _add_category(self, column: int, category: int) -> None:
         if category in self._category_slot or self.slot_NS[column, CODE] >= 0:
@@ -72,10 +74,15 @@ class ColumnInputs:
         if self._num_categories_N[column] < ONE_HOT:
             self._category_slot[category] = start
             self._num_categories_N[column] += 1
-            self._current.widen(start + 1)
+            self._mark(start + 1)
         else:
             self.slot_NS[column, CODE] = start
-            self._current.widen(start + CODE_WIDTH)
+            self._mark(start + CODE_WIDTH)
+
+    def _mark(self, width: int) -> None:
+        """Widen `current` by inputs that are no numbers."""
+        self.mark_D = np.append(self.mark_D, np.arange(self._current.width, width))
+        self._current.widen(width)
 
     def state_dict(self) -> State:
         return {
@@ -93,3 +100,6 @@ class ColumnInputs:
         self._category_slot = dict(zip(categories.tolist(), state["category_slots"].tolist(), strict=True))
         self._current.values_D = np.zeros(state["widths"][0], dtype=np.float32)
         self._context.values_D = np.zeros(state["widths"][1], dtype=np.float32)
+        slot_N = self.slot_NS[:, NUMBER]
+        numbers = slot_N[slot_N >= 0]
+        self.mark_D = np.setdiff1d(np.arange(self._current.width), np.concatenate([numbers, numbers + 1]))

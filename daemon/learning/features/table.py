@@ -81,7 +81,7 @@ class TableFeatures(Extractor):
     def _allocate(self, num_columns: int) -> None:
         """Arrays for `num_columns` columns, of which none has been seen."""
         n = num_columns
-        self._stats_NS = np.zeros((n, kernels.NUM_STATS))
+        self.stats_NS = np.zeros((n, kernels.NUM_STATS))
         self._ring_NW = np.zeros((n, self._window))
         self._sorted_NW = np.zeros((n, self._window))
         self._size_N = np.zeros(n, dtype=np.int64)
@@ -115,7 +115,7 @@ class TableFeatures(Extractor):
         self._row = self._rows.features[row]
         self._read_row()
         kernels.measure_row(
-            self.value_N, self._kind_N, self._stats_NS, self._sorted_NW, self._size_N,
+            self.value_N, self._kind_N, self.stats_NS, self._sorted_NW, self._size_N,
             self.z_N, self._rank_N, self._change_NC, self.known_N,
         )  # fmt: skip
         if not self._earlier_rows:
@@ -170,6 +170,11 @@ class TableFeatures(Extractor):
         self.context_tiles.hashes_T = token_T[:num_context]
 
     @property
+    def mark_D(self) -> NDArray[np.int64]:  # noqa: N802 - a shape suffix
+        """The inputs of `current` that are no numbers: missing marks and categories."""
+        return self._inputs.mark_D
+
+    @property
     def num_categories(self) -> int:
         """How many columns of the current row have a category."""
         return len(self._categorical)
@@ -191,9 +196,7 @@ class TableFeatures(Extractor):
         if weight == 0.0:
             return
         self._discover()
-        kernels.learn_row(
-            self.value_N, self._kind_N, self._stats_NS, self._ring_NW, self._sorted_NW, self._size_N, self._next_N
-        )
+        kernels.learn_row(self.value_N, self._kind_N, self.stats_NS, self._ring_NW, self._sorted_NW, self._size_N, self._next_N)
         self.labels.learn(int(target), self.context)
 
     def _discover(self) -> None:
@@ -242,4 +245,4 @@ class TableFeatures(Extractor):
 
 
 # What grows with the number of columns and is learned; the sorted windows follow from the rings.
-ARRAYS = ("_stats_NS", "_ring_NW", "_sorted_NW", "_size_N", "_next_N")
+ARRAYS = ("stats_NS", "_ring_NW", "_sorted_NW", "_size_N", "_next_N")
