@@ -50,13 +50,12 @@ def run(arguments: argparse.Namespace) -> int:
             _wait_until_listening(url, is_serving)
         console.print(f"learning {samples.SPAM.name}, mail in its order of arrival; answers on {url}", highlight=False)
         console.print(f"figures of the learning while it lasts: http://127.0.0.1:{telemetry_port}/metrics", highlight=False)
-        _learn(settings, console, until_end=asked_to_stop, url=url)
+        _learn(settings, console, asked_to_stop=asked_to_stop, url=url, heeding=stack)
         if not asked_to_stop.is_set() and not arguments.until_end:
             console.print(f"the stream is at its end; answering on {url} until Ctrl+C. Try:", highlight=False)
             # Unwrapped, so that it can be copied.
             console.print(_example(url), highlight=False, soft_wrap=True)
-            with stopping_by_signal(asked_to_stop.set):
-                asked_to_stop.wait()
+            asked_to_stop.wait()
         if asked_to_stop.is_set():
             console.print("stopping")
     return 1 if arguments.until_end and asked_to_stop.is_set() else 0
@@ -131,11 +130,17 @@ def _wait_until_listening(url: str, is_serving: Callable[[], bool]) -> None:
     raise ServingError(f"{url}: the server did not come up; its complaint is above")
 
 
-def _learn(settings: list[str], console: Console, *, until_end: threading.Event, url: str) -> None:
-    """Learn the sample with a table that redraws itself, then print the summary."""
+def _learn(
+    settings: list[str], console: Console, *, asked_to_stop: threading.Event, url: str, heeding: contextlib.ExitStack
+) -> None:
+    """Learn the sample with a table that redraws itself, then print the summary.
+
+    Ctrl+C sets `asked_to_stop` until `heeding` is closed, so that there is no moment between the learning and what follows in
+    which it would end the demo as a mistake does.
+    """
 
     def stop() -> None:
-        until_end.set()
+        asked_to_stop.set()
         training.trainer.stop()
 
     with contextlib.ExitStack() as stack:
@@ -146,7 +151,7 @@ def _learn(settings: list[str], console: Console, *, until_end: threading.Event,
             training = stack.enter_context(
                 assembled(settings_without_source(None, settings), until_end=True, may_lack_encoder=True, progress=progress)
             )
-        stack.enter_context(stopping_by_signal(stop, at_once=_interrupt))
+        heeding.enter_context(stopping_by_signal(stop, at_once=_interrupt))
         training.trainer.run()
         progress.close()
         Console().print(glance.summary(training.pipeline, snapshot_version=training.trainer.published_version))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import httpx
+from rich.console import Console
 
+from daemon.commands import demo
 from tests.e2e.learnd import command, wait_until
 from tests.launching import environment
 
@@ -112,3 +116,15 @@ def test_until_end_prints_the_figures_and_leaves_with_status_0() -> None:
     assert rows["last_label"] == f"{1 - 783 / 6046:.4f}"
     assert float(rows["learnd"]) > 0.98
     assert "Traceback" not in done.stderr
+
+
+def test_between_the_learning_and_what_follows_ctrl_c_is_heeded(tmp_path: Path) -> None:
+    mails = tmp_path / "mails.jsonl"
+    mails.write_text("".join(f'{{"text": "mail {i}", "label": "{"ham" if i % 2 else "spam"}"}}\n' for i in range(4)))
+    chosen = [*demo._settings(tmp_path / "store", 1, 0), f"source.paths=['{mails}']", "model.encoder=none"]
+    asked, before = threading.Event(), signal.getsignal(signal.SIGINT)
+    with ExitStack() as heeding:
+        demo._learn(chosen, Console(quiet=True), asked_to_stop=asked, url="http://127.0.0.1:1", heeding=heeding)
+        signal.raise_signal(signal.SIGINT)
+        assert asked.is_set()
+    assert signal.getsignal(signal.SIGINT) is before
