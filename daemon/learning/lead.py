@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
 from daemon.learning.experts.base import Expert
+from daemon.learning.experts.markov import MarkovLabel
 from daemon.state import State
 
 Floats = NDArray[np.float64]
@@ -18,8 +19,9 @@ Floats = NDArray[np.float64]
 KEPT = 1.0 - 1.0 / 2000.0
 KEPT_HASTY = 1.0 - 1.0 / 32.0
 # An expert leads by so many standard errors, less one row of its advantage. Of many, one is often ahead by chance; of the few
-# trivial ones seldom, and where one is, it has more often than not found what the stream is made for.
-MANY, FEW = 1.5, 0.7
+# trivial ones seldom, and where one is, it has more often than not found what the stream is made for. What follows the last
+# label is right for long, where labels come sorted, or soon wrong: one row ahead is enough.
+MANY, FEW, NONE = 1.5, 0.7, -0.01
 NOBODY = -1
 # Of an expert: what the mixture lost more than it, the squares of that, and the rows on which they differed.
 GAIN, SQUARES, ROWS = range(3)
@@ -29,9 +31,9 @@ class Lead:
     """Compares each of E experts with their mixture, row by row, by what the two lost.
 
     A mixture is weighed for its probabilities, or for its distance; it may still be wrong more often than the best of its
-    experts, where that one alone knows all there is to know. The expert leads whose sum of gains is furthest above
-    its `standard_errors` and one row's gain: at 1.5 five rows to none are enough, at 0 two. Memory: 3 · E numbers; older rows
-    fade, half of them in 1,400.
+    experts, where that one alone knows all there is to know. The expert leads whose sum of gains is furthest above its
+    `standard_errors` and one row's gain: at 1.5 five rows to none are enough, at 0 two, below 0 one. Memory: 3 · E numbers;
+    older rows fade, half of them in 1,400.
 
     >>> lead, leaders = Lead([MANY, MANY]), []
     >>> for row in range(5):
@@ -71,12 +73,12 @@ def standard_errors_to_lead(experts: Sequence[Expert], *, late: bool) -> list[fl
     arrive: a trivial expert, which fits nothing and so is not led astray, need not be ahead by more than chance."""
     if late:
         return [0.0 if expert.is_trivial else MANY for expert in experts]
-    return [FEW if expert.is_trivial else MANY for expert in experts]
+    return [NONE if isinstance(expert, MarkovLabel) else FEW if expert.is_trivial else MANY for expert in experts]
 
 
 @compiled
 def _learn(gain_E: Floats, weight: float, kept: float, standard_errors_E: Floats, sum_ES: Floats) -> int:
-    leader, furthest = NOBODY, 0.0
+    leader, furthest = NOBODY, -np.inf
     for e in range(len(gain_E)):
         gain = weight * gain_E[e]
         sum_ES[e] *= kept
