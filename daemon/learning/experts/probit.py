@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from daemon.learning.compiled import compiled
 from daemon.learning.experts.bank import Bank
-from daemon.learning.experts.probit_kernels import learn_apart, learn_joint, say_apart, say_joint, shares, sites
+from daemon.learning.experts.probit_kernels import learn, say
 from daemon.learning.experts.slots import SlotTable
 from daemon.learning.features.hashing import BLOCK_SIZE, Indices, Values
 from daemon.learning.features.table import TableFeatures
@@ -81,30 +81,37 @@ class ProbitBank(Bank):
         self._mean_RKJ = np.zeros((len(drifts), 1, 1))
         self._joint_RKJJ = np.ones((len(drifts), 1, 1, 1))
         self._count_RK = np.full((len(drifts), 1), PSEUDO_COUNT)
-        self._restart(1)
+        self._restart()
 
-    def _restart(self, num_joint: int) -> None:
-        """What is held of the current row, for so many inputs whose weights vary together."""
-        self._x_J = np.ones(num_joint)
+    def _restart(self) -> None:
+        """Room for what is said of a row."""
+        self._x_J = np.ones(self._mean_RKJ.shape[2])
         self._reach_RKJ = np.zeros_like(self._mean_RKJ)
-        self._said_RKS = np.zeros((*self._mean_RKJ.shape[:2], 2))
-        self._indices, self._values = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
-        self._found = self._slots.find(self._indices)
+        self._said_RKS = np.zeros((*self._count_RK.shape, 2))
+        self.p_RK = np.ones_like(self._count_RK)
+        self._indices, self._values, self._found = NO_INDICES, NO_VALUES, NO_INDICES
 
     def predict(self) -> None:
         self._fit_width()
-        table = self._table
-        self._x_J[1:] = table.z_N[: len(self._x_J) - 1]
-        self._indices, self._values = _apart(table.known_N, table.z_N, table.category_N, table.max_columns)
-        if self._text:
-            num_words = int(self._text.indices.searchsorted(np.int32(BLOCK_SIZE)))  # which stand first
-            words = self._text.indices[:num_words] + np.int32(self._num_apart)
-            self._indices = np.concatenate([self._indices, words])
-            self._values = np.concatenate([self._values, np.float32(TEXT_LENGTH) * self._text.values[:num_words]])
-        self._found = self._slots.find(self._indices)
-        say_joint(self._x_J, self._num_together, self._mean_RKJ, self._joint_RKJJ, self._reach_RKJ, self._said_RKS)
-        say_apart(self._found, self._values, self._slots.cells, self._said_RKS)
-        self.p_RK = shares(self._said_RKS, self._count_RK, self._noise)
+        self._x_J[1:] = self._table.z_N[: len(self._x_J) - 1]
+        self._indices, self._values = self._apart()
+        self._found = self._slots.find(self._indices) if len(self._indices) else NO_INDICES
+        say(
+            self._x_J, self._num_together, self._found, self._values, self._noise, self._mean_RKJ, self._joint_RKJJ,
+            self._slots.cells, self._count_RK, self._reach_RKJ, self._said_RKS, self.p_RK,
+        )  # fmt: skip
+
+    def _apart(self) -> tuple[Indices, Values]:
+        """The inputs of the current row whose weights vary each by itself."""
+        table, text = self._table, self._text
+        indices, values = NO_INDICES, NO_VALUES
+        if table.num_categories or len(table.z_N) >= MAX_JOINT:
+            indices, values = _columns(table.known_N, table.z_N, table.category_N, table.max_columns)
+        if not text:
+            return indices, values
+        num_words = int(text.indices.searchsorted(np.int32(BLOCK_SIZE)))  # which stand first
+        words = text.indices[:num_words] + np.int32(self._num_apart)
+        return np.concatenate([indices, words]), np.concatenate([values, np.float32(TEXT_LENGTH) * text.values[:num_words]])
 
     @property
     def _num_together(self) -> int:
@@ -118,26 +125,23 @@ class ProbitBank(Bank):
             self._mean_RKJ = np.pad(self._mean_RKJ, ((0, 0), (0, 0), (0, more)))
             self._joint_RKJJ = np.pad(self._joint_RKJJ, ((0, 0), (0, 0), (0, more), (0, more)))
             self._joint_RKJJ[..., range(num_joint, width), range(num_joint, width)] = 1.0
-            self._restart(width)
+            self._restart()
 
     def learn(self, target: int, weight: float) -> None:
         if weight <= 0.0:
             return
-        site_RKS = sites(target, weight, self._noise, self._said_RKS, self._count_RK)
-        learn_joint(site_RKS, self._drift_R, self._num_together, self._reach_RKJ, self._mean_RKJ, self._joint_RKJJ)
-        if len(self._indices):
-            slots = self._slots.claim(self._indices, self._found)
-            learn_apart(site_RKS, self._drift_R, slots, self._values, self._slots.cells)
-        self._count_RK *= 1.0 - self._drift_R[:, None]
-        self._count_RK[:, target] += weight
+        slots = self._slots.claim(self._indices, self._found) if len(self._indices) else NO_INDICES
+        learn(
+            target, weight, self._noise, self._drift_R, self._num_together, slots, self._values, self._said_RKS,
+            self._reach_RKJ, self._mean_RKJ, self._joint_RKJJ, self._slots.cells, self._count_RK,
+        )  # fmt: skip
 
     def grow(self) -> None:
         self._slots.grow()
         self._mean_RKJ, self._joint_RKJJ, self._count_RK = (
             np.concatenate([held, held[:, -1:]], axis=1) for held in (self._mean_RKJ, self._joint_RKJJ, self._count_RK)
         )
-        self._reach_RKJ = np.zeros_like(self._mean_RKJ)
-        self._said_RKS = np.zeros((*self._mean_RKJ.shape[:2], 2))
+        self._restart()
         self.predict()
 
     def num_bytes(self) -> int:
@@ -165,14 +169,16 @@ class ProbitBank(Bank):
         self._mean_RKJ, self._joint_RKJJ, self._count_RK = (
             np.array(state[name], dtype=np.float64) for name in ("mean", "joint", "count")
         )
-        self._restart(self._mean_RKJ.shape[2])
+        self._restart()
 
 
+NO_INDICES: Indices = np.zeros(0, dtype=np.int32)
+NO_VALUES: Values = np.zeros(0, dtype=np.float32)
 _UNUSED_BITS = np.uint64(64 - CATEGORY_BITS)
 
 
 @compiled
-def _apart(
+def _columns(
     known_N: NDArray[np.int64], z_N: Floats, category_N: NDArray[np.uint64], first_category: int
 ) -> tuple[Indices, Values]:
     """(n,) the columns behind the joint ones and the categories of a row, and their values."""

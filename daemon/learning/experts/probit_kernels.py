@@ -25,7 +25,28 @@ STEP, SHRINK = range(2)
 
 
 @compiled
-def say_joint(
+def say(
+    x_J: Floats,
+    num_together: int,
+    slots: Slots,
+    x: Values,
+    noise: float,
+    mean_RKJ: Floats,
+    joint_RKJJ: Floats,
+    cells: Cells,
+    count_RK: Floats,
+    reach_RKJ: Floats,
+    said_RKS: Floats,
+    p_RK: Floats,
+) -> None:
+    """What a row's inputs say of wᵀx in `said_RKS`, Σx in `reach_RKJ`, and the classes' probabilities in `p_RK`."""
+    _say_joint(x_J, num_together, mean_RKJ, joint_RKJJ, reach_RKJ, said_RKS)
+    _say_apart(slots, x, cells, said_RKS)
+    _share(said_RKS, count_RK, noise, p_RK)
+
+
+@compiled
+def _say_joint(
     x_J: Floats, num_together: int, mean_RKJ: Floats, joint_RKJJ: Floats, reach_RKJ: Floats, said_RKS: Floats
 ) -> None:
     """What the joint inputs say of wᵀx, and Σx; of Σ the first `num_together` inputs and the diagonal are read."""
@@ -47,7 +68,7 @@ def say_joint(
 
 
 @compiled
-def say_apart(slots: Slots, x: Values, cells: Cells, said_RKS: Floats) -> None:
+def _say_apart(slots: Slots, x: Values, cells: Cells, said_RKS: Floats) -> None:
     """Add what the other inputs of the row say of wᵀx."""
     for i in range(len(slots)):
         square = x[i] * x[i]
@@ -60,16 +81,13 @@ def say_apart(slots: Slots, x: Values, cells: Cells, said_RKS: Floats) -> None:
 
 
 @compiled
-def shares(said_RKS: Floats, count_RK: Floats, noise: float) -> Floats:
-    """(R, K) the classes' probabilities."""
-    p_RK = np.empty(count_RK.shape)
+def _share(said_RKS: Floats, count_RK: Floats, noise: float, p_RK: Floats) -> None:
     for r in range(count_RK.shape[0]):
         num_rows = count_RK[r].sum()
         for k in range(count_RK.shape[1]):
             margin = said_RKS[r, k, MEAN] / math.sqrt(1.0 + said_RKS[r, k, VARIANCE])
             p_RK[r, k] = max(noise * count_RK[r, k] / num_rows + (1.0 - noise) * _phi(margin), 1e-12)
         p_RK[r] /= p_RK[r].sum()
-    return p_RK
 
 
 @compiled
@@ -79,7 +97,33 @@ def _phi(margin: float) -> float:
 
 
 @compiled
-def sites(target: int, weight: float, noise: float, said_RKS: Floats, count_RK: Floats) -> Floats:
+def learn(
+    target: int,
+    weight: float,
+    noise: float,
+    drift_R: Floats,
+    num_together: int,
+    slots: Slots,
+    x: Values,
+    said_RKS: Floats,
+    reach_RKJ: Floats,
+    mean_RKJ: Floats,
+    joint_RKJJ: Floats,
+    cells: Cells,
+    count_RK: Floats,
+) -> None:
+    """Learn the row said last, then forget a part."""
+    site_RKS = _sites(target, weight, noise, said_RKS, count_RK)
+    _learn_joint(site_RKS, drift_R, num_together, reach_RKJ, mean_RKJ, joint_RKJJ)
+    _learn_apart(site_RKS, drift_R, slots, x, cells)
+    for r in range(count_RK.shape[0]):
+        for k in range(count_RK.shape[1]):
+            count_RK[r, k] *= 1.0 - drift_R[r]
+        count_RK[r, target] += weight
+
+
+@compiled
+def _sites(target: int, weight: float, noise: float, said_RKS: Floats, count_RK: Floats) -> Floats:
     """(R, K, 2) `STEP` and `SHRINK` of the row said last: what matches the posterior's mean and variance, counted `weight`
     times."""
     site_RKS = np.empty_like(said_RKS)
@@ -103,7 +147,7 @@ def sites(target: int, weight: float, noise: float, said_RKS: Floats, count_RK: 
 
 
 @compiled
-def learn_joint(
+def _learn_joint(
     site_RKS: Floats, drift_R: Floats, num_together: int, reach_RKJ: Floats, mean_RKJ: Floats, joint_RKJJ: Floats
 ) -> None:
     num_inputs = mean_RKJ.shape[2]
@@ -124,7 +168,7 @@ def learn_joint(
 
 
 @compiled
-def learn_apart(site_RKS: Floats, drift_R: Floats, slots: Slots, x: Values, cells: Cells) -> None:
+def _learn_apart(site_RKS: Floats, drift_R: Floats, slots: Slots, x: Values, cells: Cells) -> None:
     for i in range(len(slots)):
         for r in range(site_RKS.shape[0]):
             kept, keeps = 1.0 - drift_R[r], math.sqrt(1.0 - drift_R[r])
