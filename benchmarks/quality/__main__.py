@@ -71,6 +71,7 @@ def _run(case: Case, before: dict[str, Any], chosen: argparse.Namespace) -> dict
     result = {**before, "rows": len(target_N), "seed": 0}
     if not chosen.no_learnd:
         result |= _run_learnd(case, file, target_N, index, curves)
+        result.pop("excess", None)  # it is that of another run
     for name in case.peers:
         if chosen.peers is None or name in chosen.peers:
             logger.info("%s: %s", case.name, name)
