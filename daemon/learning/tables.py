@@ -30,6 +30,8 @@ SHARE_RATE = 0.25
 # The mixer starts with the simple learners, at so many times the weight of any other, and so loses less to them while it finds
 # out.
 SIMPLE_WEIGHT = 6.0
+# Of logistic regression only the rate that finds a rare category at once: sums are found sooner by the probits.
+LOGISTIC_RATES = (0.5,)
 
 
 def table_experts(
@@ -59,7 +61,7 @@ def table_experts(
     ]
     experts += ProbitBank(table=features, text=text).experts()
     if not words:
-        experts += LogisticBank(text=None, table=features).experts()
+        experts += LogisticBank(text=None, table=features, rates=LOGISTIC_RATES).experts()
     if features.has_context:
         experts += _on_context(features, seed=seed)
     if features.has_label_history:
