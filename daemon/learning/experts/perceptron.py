@@ -12,7 +12,7 @@ from daemon.learning.experts.perceptron_kernels import (
     Floats,
     Weights,
     predict_row,
-    take_step,
+    take_steps,
 )
 from daemon.learning.features.inputs import DenseInputs
 from daemon.state import State
@@ -89,12 +89,11 @@ class Perceptron:
         self._memory_MD[place] = self._inputs.values_D[: self._num_inputs]
         self._target_M[place] = target
         self._weight_M[place] = weight
-        for step in range(self._steps):
-            take_step(
-                self._theta_P, self._moment_P, self._square_P, self._num_outputs,
-                self._memory_MD, self._target_M, self._weight_M, self._classifies, self._error_limit,
-                self._num_rows, self._num_replayed, self._seed, self._num_rows * self._steps + step, self._rate,
-            )  # fmt: skip
+        take_steps(
+            self._steps, self._theta_P, self._moment_P, self._square_P, self._num_outputs,
+            self._memory_MD, self._target_M, self._weight_M, self._classifies, self._error_limit,
+            self._num_rows, self._num_replayed, self._seed, self._rate,
+        )  # fmt: skip
         self._num_rows += 1
 
     def grow(self) -> None:

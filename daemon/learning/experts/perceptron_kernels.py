@@ -143,7 +143,32 @@ def _draw(seed: int, counter: int, size: int) -> np.int64:
 
 
 @compiled
-def take_step(
+def take_steps(
+    num_steps: int,
+    theta_P: Weights,
+    moment_P: Weights,
+    square_P: Weights,
+    num_outputs: int,
+    memory_MD: Weights,
+    target_M: Floats,
+    weight_M: Floats,
+    classifies: bool,
+    error_limit: float,
+    row: int,
+    num_replayed: int,
+    seed: int,
+    rate: float,
+) -> None:
+    """AdamW steps on row `row`, the last one stored, each with other rows drawn from those stored."""
+    for step in range(num_steps):
+        _take_step(
+            theta_P, moment_P, square_P, num_outputs, memory_MD, target_M, weight_M, classifies, error_limit,
+            row, num_replayed, seed, row * num_steps + step, rate,
+        )  # fmt: skip
+
+
+@compiled
+def _take_step(
     theta_P: Weights,
     moment_P: Weights,
     square_P: Weights,
@@ -159,7 +184,7 @@ def take_step(
     counter: int,
     rate: float,
 ) -> None:
-    """One AdamW step on row `row`, the last one stored, and rows drawn from those stored."""
+    """The step of ordinal `counter`."""
     size = min(row + 1, len(memory_MD))
     num_rows = 1 + (num_replayed if row > 0 else 0)
     pick_B = np.empty(num_rows, dtype=np.int64)

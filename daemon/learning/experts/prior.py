@@ -39,8 +39,7 @@ class DecayedPrior(Expert):
 
     def learn(self, target: float, weight: float) -> None:
         if weight > 0.0:
-            self._count_K *= self._decay
-            self._count_K[int(target)] += weight
+            _count(self._count_K, self._decay, int(target), weight)
 
     def grow(self) -> None:
         self._count_K = np.append(self._count_K, 0.0)
@@ -53,6 +52,13 @@ class DecayedPrior(Expert):
 
     weights = state_dict
     load_weights = load_state_dict
+
+
+@compiled
+def _count(count_K: Floats, decay: float, target: int, weight: float) -> None:
+    for k in range(len(count_K)):
+        count_K[k] *= decay
+    count_K[target] += weight
 
 
 @compiled

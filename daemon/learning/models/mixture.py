@@ -11,6 +11,7 @@ import numpy as np
 from daemon.learning.anchor import Anchor
 from daemon.learning.batch import Batch
 from daemon.learning.calibration import LOG_FLOOR
+from daemon.learning.compiled import compiled
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Floats, check_rows
@@ -144,8 +145,7 @@ class Mixture(Pool):
 
     def _learn_row(self, target: int, weight: float, mixed_K: Floats, said: Floats, *, late_by: int = 0) -> None:
         seen_as = min(target, len(mixed_K) - 1)  # a new label was predicted as the spare
-        known_EC = said[: len(self._experts), :-1]
-        self.errors_E += known_EC.argmax(axis=1) != target if known_EC.size else 1.0
+        _add_errors(said, target, self.errors_E)
         loss = -float(np.log(mixed_K[seen_as]))
         self._loss += (loss - self._loss) / min(self.num_learned + 1, LOSS_HORIZON_ROWS)
         if self._anchor is not None:
@@ -185,6 +185,14 @@ class Mixture(Pool):
         if self._anchor is not None:
             self._anchor.load_weights(state["anchor"], self._mixer)
         self.num_classes = int(state["num_classes"])
+
+
+@compiled
+def _add_errors(p_EK: Floats, target: int, errors_E: Floats) -> None:
+    """Count whose likeliest class, but for the spare, is another than the target's."""
+    num_known = p_EK.shape[1] - 1
+    for e in range(len(errors_E)):
+        errors_E[e] += 1.0 if num_known == 0 or p_EK[e, :num_known].argmax() != target else 0.0
 
 
 def _over_known(mixed_K: Floats) -> Floats:
