@@ -15,6 +15,8 @@ BLOCK_ROWS = 16
 # No direction of the inverse rises over this, in units of where it starts: what was not seen for long is forgotten so far
 # and no further.
 CAP = 100.0
+# An input whose unit or place changes by more is another one: to carry over its square would leave nothing of the rest.
+CARRIED = 10.0
 
 
 class LeastSquares:
@@ -86,13 +88,26 @@ class LeastSquares:
         self._pending_BF = np.zeros((BLOCK_ROWS, num_features))
 
     def move_input(self, place: int, ratio: float, shift: float) -> None:
-        """What was φ of an input is from now on ratio · φ + shift · φ_0, where φ_0 is always 1: all that is known stays so."""
+        """What was φ of an input is from now on ratio · φ + shift · φ_0, where φ_0 is always 1: all that is known stays so.
+
+        An input that moves too far for that, by `CARRIED`, is forgotten.
+        """
         self._settle()
+        inverse_FF = self._inverse_FF
+        if max(ratio, 1.0 / ratio, abs(shift)) > CARRIED:
+            self.weight_KF[:, place] = 0.0
+            inverse_FF[place] = 0.0
+            inverse_FF[:, place] = 0.0
+            inverse_FF[place, place] = 1.0 / self._ridge
+            return
         self.weight_KF[:, 0] += shift * self.weight_KF[:, place]
         self.weight_KF[:, place] *= ratio
-        for matrix in (self._inverse_FF, self._inverse_FF.T):
-            matrix[0] += shift * matrix[place]
-            matrix[place] *= ratio
+        for matrix_FF in (inverse_FF, inverse_FF.T):
+            matrix_FF[0] += shift * matrix_FF[place]
+            matrix_FF[place] *= ratio
+        # Symmetric to the bit, as all that follows takes it to be: what is not would grow with what is forgotten.
+        inverse_FF[:, 0] = inverse_FF[0]
+        inverse_FF[:, place] = inverse_FF[place]
 
     def move_target(self, ratio: float, shift: float) -> None:
         """What was a target is from now on ratio · target + shift."""

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 NOISE = 0.1
 DRIFTS = (3e-5, 1e-3)
 # Weights of the bias and of the first columns vary together; those of later columns, categories and words each by itself,
-# which takes no square. With many classes fewer vary together, so that a row costs no more than that of 64 classes.
+# which takes no square. With more than 64 classes fewer vary together, so that what is squared grows no further.
 MAX_JOINT = 64
 MAX_NUMBERS = 64 * MAX_JOINT * MAX_JOINT
 # How long the input of a text is: its words, of which each text has a few that count, together say as much as some columns.
@@ -45,8 +45,9 @@ class ProbitBank(Bank):
     of `drifts`: w falls back towards N(0, 1), that of a category or word when it comes. Where a label depends on a weighted
     sum, this finds it from far fewer rows than gradient steps do.
 
-    A weight of the row counts it so often: precisions add up. Memory: R (K + 1) (J + J²) numbers for the bias and the first
-    columns, J ≤ 64, and 128 MiB for categories, words and later columns (see `SlotTable`).
+    A weight of the row counts it so often, as far as what the row says is a Gaussian: precisions add up. Memory:
+    R (K + 1) (J + J²) numbers for the bias and the first columns, J ≤ 64, and 128 MiB for categories, words and later columns
+    (see `SlotTable`).
 
     >>> table = TableFeatures()
     >>> probit, = ProbitBank(table=table, noise=0.0, drifts=(0.0,)).experts()

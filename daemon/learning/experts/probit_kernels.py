@@ -142,7 +142,10 @@ def _sites(target: int, weight: float, noise: float, said_RKS: Floats, count_RK:
             left = 1.0 - shrink * variance
             precision, pull = shrink / left, sign * slope / scale / left
             counted = 1.0 + weight * precision * variance
-            site_RKS[r, k, STEP], site_RKS[r, k, SHRINK] = weight * pull / counted, weight * precision / counted
+            # However heavy, a row draws wᵀx no further than to one deviation beyond the boundary; of weight 1 none does.
+            furthest = (abs(said_RKS[r, k, MEAN]) + scale) / max(variance, 1e-300)
+            site_RKS[r, k, STEP] = min(furthest, max(-furthest, weight * pull / counted))
+            site_RKS[r, k, SHRINK] = weight * precision / counted
     return site_RKS
 
 

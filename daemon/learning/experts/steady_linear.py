@@ -17,7 +17,8 @@ class SteadyLinear(LinearResidual):
 
     Numbers and target are measured from places that hold still for long (`SteadyColumns`, `SteadyReference`); where one moves,
     w, b and what is known of them are carried over. Running z-scores move with each row and leave a part in a hundred open of
-    what is linear: here w, once found, is right for good.
+    what is linear: here w, once found, stays right as long as the column keeps its unit. One that changes it by more than
+    ten times is learned anew.
 
     >>> from daemon.learning.batch import Batch
     >>> table, mean = TableFeatures(), Reference()

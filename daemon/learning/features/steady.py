@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 TOO_WIDE, TOO_FAR = 2.0, 1.0
 # Of a column with fewer values than that the deviation is as good as unknown.
 FIRST_ROWS = 4
+# What may be said of a column whose place is not too far; beyond it, until the place moves, a value is drawn in.
+LARGEST = Z_LIMIT * TOO_WIDE + TOO_FAR
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class SteadyColumns:
         return [Move(n, float(ratio_N[n]), float(shift_N[n])) for n in np.flatnonzero(ratio_N).tolist()]
 
     def state_dict(self) -> State:
+        self._fit_width()
         return {"places": self._place_NP.copy()}
 
     def load_state_dict(self, state: State) -> None:
@@ -116,7 +119,7 @@ def _measure(known_N: NDArray[np.int64], value_N: Floats, stats_NS: Floats, plac
         if known_N[n] == NUMBER and place_NP[n, 1] > 0.0:
             reach = Z_LIMIT * np.sqrt(stats_NS[n, SQUARES] / stats_NS[n, COUNT])
             value = min(stats_NS[n, MEAN] + reach, max(stats_NS[n, MEAN] - reach, value_N[n]))
-            x_N[n] = (value - place_NP[n, 0]) / place_NP[n, 1]
+            x_N[n] = min(LARGEST, max(-LARGEST, (value - place_NP[n, 0]) / place_NP[n, 1]))
     return x_N
 
 

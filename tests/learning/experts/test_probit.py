@@ -144,3 +144,16 @@ def test_with_many_classes_fewer_columns_vary_together() -> None:
     np.testing.assert_array_equal(many[:, :-1][..., apart], few[:, :-1][..., apart])
     changed = (many != few)[..., ~apart]
     assert changed[:, 0].all()
+
+
+def test_however_heavy_a_row_moves_no_sum_far_beyond_the_boundary() -> None:
+    bank = ProbitBank(table=TableFeatures(), drifts=(0.0,))
+    bank.grow()
+    bank.grow()
+    for _ in range(200):
+        bank.predict()
+        bank.learn(0, 1.0)
+    bank.predict()
+    bank.learn(1, 1e6)
+    mean_K = bank.state_dict()["mean"][0, :, 0]
+    assert -1.5 < mean_K[0] < 0.0 < mean_K[1] < 1.5

@@ -101,3 +101,39 @@ def test_what_is_linear_is_found_to_the_last_digit_in_any_unit(scale: float) -> 
             part.learn(target, 1.0)
     assert off[0] < 0.1 * off[1]
     assert off[0] / 200 < 0.03
+
+
+def test_what_is_known_stays_symmetric_and_finite_over_thousands_of_rows() -> None:
+    rng = np.random.default_rng(1)
+    squares = LeastSquares(num_features=4, num_outputs=1, forgetting=0.99, ridge=1.0)
+    for row in range(8_000):
+        if row % 500 == 100:
+            squares.move_input(1 + row // 500 % 3, ratio=float(rng.uniform(0.4, 2.5)), shift=float(rng.normal()))
+        phi = np.array([1.0, *rng.normal(size=3)])
+        squares.learn(phi, phi @ [[7.0], [1.0], [-2.0], [3.0]] - squares.predict(phi), 1.0)
+        inverse = squares.state_dict()["inverse"]
+        assert np.array_equal(inverse, inverse.T), row
+    # The last move was 400 rows ago, of which each forgets a hundredth of what was carried over wrongly here.
+    np.testing.assert_allclose(squares.weight_KF, [[7.0, 1.0, -2.0, 3.0]], atol=0.05)
+
+
+@pytest.mark.parametrize("factor", [1e3, 1e12, 1e30])
+@pytest.mark.parametrize("lasts", [False, True], ids=["once", "for good"])
+def test_a_column_that_changes_its_unit_early_is_learned_anew(factor: float, *, lasts: bool) -> None:
+    """Before a column has shown thirty values nothing tells a fault from how it is."""
+    rng = np.random.default_rng(4)
+    table = TableFeatures(label_history=False)
+    history = TargetHistory(table=table, enabled=False)
+    steady = SteadyLinear(name="steady", reference=history.mean, table=table, forgetting=0.99, error_limit=3.0)
+    off = 0.0
+    for row in range(3_000):
+        x, y = rng.normal(size=2).tolist()
+        target = 2.0 * x - y + 0.1 * float(rng.normal())
+        seen = x * factor if row == 20 or (lasts and row > 20) else x
+        table.begin(Batch([""], [{"x": seen, "y": y}]))
+        for extractor in (table, history):
+            extractor.encode(0)
+        off += abs(float(steady.predict()[0]) - target) if row >= 2_500 else 0.0
+        for part in (steady, table, history):
+            part.learn(target, 1.0)
+    assert off / 500 < (0.3 if lasts else 2.0)  # 1.8 without x, which one value of 1e30 leaves without a width to be seen in
