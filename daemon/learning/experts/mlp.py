@@ -28,7 +28,7 @@ class MLP(Expert):
     """
 
     def __init__(
-        self, *, name: str, inputs: Dense, seed: int, rate: float, steps: int, num_replayed: int = 8, memory: int = 2000
+        self, *, name: str, inputs: Dense, seed: int, rate: float, steps: int, num_replayed: int = 7, memory: int = 2000
     ) -> None:
         self.name = name
         self._perceptron = Perceptron(
