@@ -171,4 +171,6 @@ def _settle(snapshots: Snapshots, *, rows: int) -> None:
 def _accuracy(snapshots: Snapshots, version: int, probe: Sequence[Row]) -> float:
     answerer = ModelAnswerer(snapshots.open(version), device="cpu")
     answers = answerer.answer([Input(text="", features=row["features"]) for row in probe])
-    return float(np.mean([answer["label"] == row["label"] for answer, row in zip(answers, probe, strict=True)]))  # type: ignore[typeddict-item] # a class
+    # Every answer of a classification has a label; that of a regression, which shares its type, has none.
+    label_N = [answer["label"] for answer in answers]  # type: ignore[typeddict-item] # as said above
+    return float(np.mean([label == row["label"] for label, row in zip(label_N, probe, strict=True)]))

@@ -160,52 +160,28 @@ def take_steps(
     rate: float,
 ) -> None:
     """AdamW steps on row `row`, the last one stored, each with other rows drawn from those stored."""
-    for step in range(num_steps):
-        _take_step(
-            theta_P, moment_P, square_P, num_outputs, memory_MD, target_M, weight_M, classifies, error_limit,
-            row, num_replayed, seed, row * num_steps + step, rate,
-        )  # fmt: skip
-
-
-@compiled
-def _take_step(
-    theta_P: Weights,
-    moment_P: Weights,
-    square_P: Weights,
-    num_outputs: int,
-    memory_MD: Weights,
-    target_M: Floats,
-    weight_M: Floats,
-    classifies: bool,
-    error_limit: float,
-    row: int,
-    num_replayed: int,
-    seed: int,
-    counter: int,
-    rate: float,
-) -> None:
-    """The step of ordinal `counter`."""
-    size = min(row + 1, len(memory_MD))
-    num_rows = 1 + (num_replayed if row > 0 else 0)
-    pick_B = np.empty(num_rows, dtype=np.int64)
-    input_BD = np.empty((num_rows, memory_MD.shape[1]), dtype=np.float32)
-    for b in range(num_rows):
-        pick_B[b] = row % len(memory_MD) if b == 0 else _draw(seed, counter * num_replayed + b, size)
-        input_BD[b] = memory_MD[pick_B[b]]
-    first_BJ = np.empty((num_rows, HIDDEN), dtype=np.float32)
-    second_BJ = np.empty((num_rows, HIDDEN), dtype=np.float32)
-    error_BK = np.empty((num_rows, num_outputs))
-    _forward(theta_P, num_outputs, input_BD, first_BJ, second_BJ, error_BK)
-    for b in range(num_rows):
-        if classifies:
-            _to_probabilities(error_BK[b])
-            error_BK[b, int(target_M[pick_B[b]])] -= 1.0
-        else:
-            error_BK[b, 0] = min(error_limit, max(-error_limit, error_BK[b, 0] - target_M[pick_B[b]]))
-        error_BK[b] *= weight_M[pick_B[b]] / num_rows
-    gradient_P = np.zeros_like(theta_P)
-    _backward(theta_P, num_outputs, input_BD, first_BJ, second_BJ, error_BK.astype(np.float32), gradient_P)
-    _adamw(theta_P, moment_P, square_P, gradient_P, counter + 1, rate)
+    for counter in range(row * num_steps, (row + 1) * num_steps):
+        size = min(row + 1, len(memory_MD))
+        num_rows = 1 + (num_replayed if row > 0 else 0)
+        pick_B = np.empty(num_rows, dtype=np.int64)
+        input_BD = np.empty((num_rows, memory_MD.shape[1]), dtype=np.float32)
+        for b in range(num_rows):
+            pick_B[b] = row % len(memory_MD) if b == 0 else _draw(seed, counter * num_replayed + b, size)
+            input_BD[b] = memory_MD[pick_B[b]]
+        first_BJ = np.empty((num_rows, HIDDEN), dtype=np.float32)
+        second_BJ = np.empty((num_rows, HIDDEN), dtype=np.float32)
+        error_BK = np.empty((num_rows, num_outputs))
+        _forward(theta_P, num_outputs, input_BD, first_BJ, second_BJ, error_BK)
+        for b in range(num_rows):
+            if classifies:
+                _to_probabilities(error_BK[b])
+                error_BK[b, int(target_M[pick_B[b]])] -= 1.0
+            else:
+                error_BK[b, 0] = min(error_limit, max(-error_limit, error_BK[b, 0] - target_M[pick_B[b]]))
+            error_BK[b] *= weight_M[pick_B[b]] / num_rows
+        gradient_P = np.zeros_like(theta_P)
+        _backward(theta_P, num_outputs, input_BD, first_BJ, second_BJ, error_BK.astype(np.float32), gradient_P)
+        _adamw(theta_P, moment_P, square_P, gradient_P, counter + 1, rate)
 
 
 @compiled
