@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
+
+# Records and examples are made one by one for every row of a stream: a struct of msgspec's takes a tenth of a dataclass's time.
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True, gc=False):
     """One raw record as its source delivered it.
 
     `offset` is the record's own; the position after it is `offset + 1`. `timestamp_s` is seconds since the epoch (the
-    broker's or the file's idea of when the record came to be);
+    broker's or the file's idea of when the record came to be).
     """
 
     topic: str
@@ -23,8 +25,7 @@ class Record:
     timestamp_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Struct, frozen=True, gc=False):
     """One labelled example.
 
     `features` maps a column to a number or a category (a string). `target` is a label (classification) or a number
@@ -43,8 +44,7 @@ class Example:
     offset: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True, gc=False):
     """Consecutive records of one partition: those with `start <= offset < end`. Offsets may have holes."""
 
     partition: int

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from daemon.learning.learner import Learner, inputs
 from daemon.learning.tasks.classification import Classification
