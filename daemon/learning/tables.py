@@ -16,7 +16,7 @@ from daemon.learning.experts.prior import DecayedPrior
 from daemon.learning.experts.probit import ProbitBank
 from daemon.learning.experts.rank_knn import RankNeighbors
 from daemon.learning.experts.table_bayes import TableBayes
-from daemon.learning.experts.tiles import Tiles
+from daemon.learning.experts.tiles import Rate, TileBank
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.inputs import Dense
 from daemon.learning.features.table import TableFeatures
@@ -44,11 +44,10 @@ def table_experts(
     and `words` the expert on its words, to which naive Bayes adds the columns; logistic regression is among those on the text.
     """
     row, tiles = features.current, features.tiles
+    rates = [Rate("tiles_slow", 0.03), Rate("tiles_careful", 0.1, start=30.0), Rate("tiles_steady", 1.0, start=100.0)]
     experts: list[Expert] = [
-        Tiles(name="tiles_slow", tokens=tiles, rate=0.03),
-        Tiles(name="tiles_careful", tokens=tiles, rate=0.1, start=30.0),
-        Tiles(name="tiles_steady", tokens=tiles, rate=1.0, start=100.0),
-        Tiles(name="tiles_fine", tokens=features.fine_tiles, rate=0.2),
+        *TileBank(tokens=tiles, rates=rates).experts(),
+        *TileBank(tokens=features.fine_tiles, rates=[Rate("tiles_fine", 0.2)]).experts(),
         _fourier("fourier_narrow", row, bandwidth=0.35, forgetting=0.9995, seed=seed + 1, num_features=200),
         _fourier("fourier_fast", row, bandwidth=1.0, forgetting=0.99, seed=seed + 3, num_features=100),
         MLP(name="mlp", inputs=row, seed=seed + 4, rate=0.003, steps=2),
@@ -85,9 +84,9 @@ def table_mixer(experts: Sequence[Expert], *, late: bool) -> Mixer:
 
 def _on_context(features: TableFeatures, *, seed: int) -> list[Expert]:
     inputs, tiles = features.context, features.context_tiles
+    rates = [Rate("context_tiles_slow", 0.03), Rate("context_tiles_steady", 0.3, start=100.0)]
     return [
-        Tiles(name="context_tiles_slow", tokens=tiles, rate=0.03),
-        Tiles(name="context_tiles_steady", tokens=tiles, rate=0.3, start=100.0),
+        *TileBank(tokens=tiles, rates=rates).experts(),
         MLP(name="context_mlp", inputs=inputs, seed=seed + 7, rate=0.003, steps=2),
         MLP(name="context_mlp_slow", inputs=inputs, seed=seed + 8, rate=0.002, steps=1),
         Linear(name="context_linear", inputs=inputs, rate=0.3),

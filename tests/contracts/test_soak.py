@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from daemon.learning.batch import Batch
-from daemon.learning.experts import logistic, probit, table_bayes
+from daemon.learning.experts import logistic, probit, table_bayes, tiles
 from daemon.learning.experts.base import array_bytes
 from daemon.learning.experts.text_table import GRAM_BYTES, WORD_BYTES
 from daemon.learning.features.hashing import NUM_FEATURES
@@ -162,7 +162,11 @@ LINEAR_BYTES = 128 << 20
 LOGISTIC_BYTES = logistic.MAX_BYTES + 4 * ((1 << logistic.CATEGORY_BITS) + 1 + MAX_COLUMNS)
 TABLE_BAYES_BYTES = table_bayes.MAX_BYTES + 4 * (1 << table_bayes.CATEGORY_BITS) + 48 * (MAX_COLUMNS + 1) * 3
 PROBIT_BYTES = probit.MAX_BYTES + 4 * ((1 << probit.CATEGORY_BITS) + MAX_COLUMNS) + 8 * 2 * 3 * (MAX_COLUMNS + 2) ** 2
-TABLE_BYTES = {
+TILE_BYTES = {
+    name: members * (tiles.MAX_BYTES + 2 * 4 * 4) + (4 << tiles.BITS)
+    for name, members in (("tiles_slow", 3), ("tiles_fine", 1), ("context_tiles_slow", 2))
+}
+TABLE_BYTES = TILE_BYTES | {
     "forest": FOREST_BYTES, "logistic_0": LOGISTIC_BYTES, "probit_0": PROBIT_BYTES, "table_bayes": TABLE_BAYES_BYTES
 }  # fmt: skip
 # Rows that wait for their step: 16 tokens of 4 bytes; length, target and weight of 8 bytes each.

@@ -33,7 +33,6 @@ from daemon.learning.experts.rank_knn import RankNeighbors
 from daemon.learning.experts.residual import Guess
 from daemon.learning.experts.steady_linear import SteadyLinear
 from daemon.learning.experts.table_bayes import TableBayes
-from daemon.learning.experts.tiles import Tiles
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.state import State
 from tests.contracts.expert_checks import Case, Runner
@@ -124,12 +123,12 @@ STEPS: dict[type[Expert], Mapping[str, Relation]] = {
     NearestNeighbours: {"row_weights": adds_up},
     RankNeighbors: {"row_weights": adds_up},
     _Member: _TEXT_TABLE | {
-        "dense.cells": adds_up, "columns.cells": adds_up, "words.words.cells": as_words, "count": adds_up,
+        "dense.cells": adds_up, "tokens.cells": adds_up, "bias": adds_up,
+        "columns.cells": adds_up, "words.words.cells": as_words, "count": adds_up,
         # `test_a_weight_counts_the_row_so_often`, of the probits.
         "mean": elsewhere, "joint": elsewhere, "apart.cells": elsewhere,
     },
     Linear: {"weight": adds_up},
-    Tiles: {"weight": adds_up, "bias": adds_up},
     FourierLeastSquares: _SQUARES | {"weight": as_least_squares, "softmax.log_temperature": adds_up},
     MLP: _NETWORK,
     Forest: {"row_weights": adds_up, "softmax.log_temperature": adds_up} | dict.fromkeys(_TREES, elsewhere),

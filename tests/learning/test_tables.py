@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from river import datasets
 
 from daemon.learning.batch import Batch
+from daemon.learning.experts import tiles
 from daemon.learning.experts.logistic import LogisticBank
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.table import TableFeatures
@@ -179,7 +180,8 @@ def test_rows_of_weight_zero_leave_the_state_as_if_they_had_not_come() -> None:
         assert_same_state(one[part], two[part])
 
 
-def test_memory_stays_bounded_with_a_category_that_never_repeats_and_ever_new_columns() -> None:
+def test_memory_stays_bounded_with_a_category_that_never_repeats_and_ever_new_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles, "MAX_BYTES", 1 << 15)  # which some hundred rows fill
     model = make_mixture(max_columns=16)
 
     def feed(start: int, stop: int) -> int:
@@ -189,7 +191,7 @@ def test_memory_stays_bounded_with_a_category_that_never_repeats_and_ever_new_co
         model.learn(as_batch(rows), np.array([float(i % 2) for i in range(start, stop)]), np.ones(stop - start))
         return sum(model.state_bytes().values())
 
-    feed(0, 2100)  # fills every bounded store: 16 columns, 2,000 rows of replay
+    feed(0, 2100)  # fills every bounded store: 16 columns, 2,000 rows of replay, the tokens of the tiles
     full = feed(2100, 2200)
     tracemalloc.start()
     # Not ==: how many rank-one updates wait to be folded in, and how large trees grow, differs from row to row.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,14 @@ class Bank(ABC):
     is_simple = False
     """Of all members, as an expert has it."""
 
-    def __init__(self, *, name: str, num_rates: int) -> None:
-        self._name = name
-        self._num_rates = num_rates
-        self.p_RK = np.ones((num_rates, 1))
+    def __init__(self, *, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        self._num_rates = len(self._names)
+        self.p_RK = np.ones((self._num_rates, 1))
 
     def experts(self) -> tuple[Expert, ...]:
         """The members of the pool: the first drives the bank and holds its state, the others show their part."""
-        return tuple(_Member(self, f"{self._name}_{rate}", rate) for rate in range(self._num_rates))
+        return tuple(_Member(self, name, rate) for rate, name in enumerate(self._names))
 
     @abstractmethod
     def predict(self) -> None:

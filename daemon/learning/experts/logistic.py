@@ -58,7 +58,7 @@ class LogisticBank(Bank):
         words: TextTable | None = None,
         rates: Sequence[float] = RATES,
     ) -> None:
-        super().__init__(name="logistic", num_rates=len(rates))
+        super().__init__(names=[f"logistic_{member}" for member in range(len(rates))])
         self._table = table
         self._rate_R = np.array(rates, dtype=np.float32)
         self._held = TextTable(text=text, num_logistic=len(rates)) if text and not words else None

@@ -72,7 +72,7 @@ class ProbitBank(Bank):
         noise: float = NOISE,
         drifts: Sequence[float] = DRIFTS,
     ) -> None:
-        super().__init__(name="probit", num_rates=len(drifts))
+        super().__init__(names=[f"probit_{member}" for member in range(len(drifts))])
         self._table, self._text = table, text
         self._noise, self._drift_R = noise, np.array(drifts, dtype=np.float64)
         self._num_apart = table.max_columns + (1 << CATEGORY_BITS)

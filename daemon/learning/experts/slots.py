@@ -43,12 +43,13 @@ class SlotTable:
         self.num_slots = 0
         self._clock = 0
         self._most_slots = 0
-        self._slot_F = np.zeros(num_features, dtype=np.int32)  # slot + 1, 0 where the feature has none
+        self.slot_F = np.zeros(num_features, dtype=np.int32)
+        """Slot + 1 of each feature, 0 where it has none: for kernels that look up and read in one call."""
         self._bound_slots()
         self._allocate(self.max_slots)
 
     def _bound_slots(self) -> None:
-        self.max_slots = min(len(self._slot_F), max(1024, self._max_bytes // self._bytes_per_slot))
+        self.max_slots = min(len(self.slot_F), max(1024, self._max_bytes // self._bytes_per_slot))
         """As many as there are features, within the bound; 1,024 whatever the bound and the number of classes."""
 
     @property
@@ -64,7 +65,7 @@ class SlotTable:
         """(n,) the slot of each feature, -1 where it has none. The numbers of those that have one are brought near on the
         way, where they are few enough: reading them here costs one wait in all, one by one in an expert a wait each."""
         slots = np.empty(len(indices), dtype=np.int32)
-        _find(indices, self._slot_F, slots, self.cells)
+        _find(indices, self.slot_F, slots, self.cells)
         return slots
 
     def claim(self, indices: Indices, found: Slots | None = None) -> Slots:
@@ -74,7 +75,7 @@ class SlotTable:
         slots = self.find(indices) if found is None else found.copy()
         if self.num_slots + len(indices) > self.max_slots:  # there may be too little room
             slots = self._make_room(indices, slots)
-        self.num_slots = _claim(indices, self._clock, self.num_slots, self._slot_F, self._feature_S, self._used_S, slots)
+        self.num_slots = _claim(indices, self._clock, self.num_slots, self.slot_F, self._feature_S, self._used_S, slots)
         self._most_slots = max(self._most_slots, self.num_slots)
         return slots
 
@@ -120,16 +121,16 @@ class SlotTable:
         used_S = self._used_S[: self.num_slots]
         oldest_first_S = np.argsort(used_S, kind="stable")
         kept_S = np.sort(oldest_first_S[self.num_slots - num_kept :])
-        self._slot_F[self._feature_S[: self.num_slots]] = 0
+        self.slot_F[self._feature_S[: self.num_slots]] = 0
         for column in (self._feature_S, self._used_S, self.cells):
             column[:num_kept] = column[kept_S]
             column[num_kept : self.num_slots] = 0
         self.num_slots = num_kept
-        self._slot_F[self._feature_S[:num_kept]] = np.arange(1, num_kept + 1, dtype=np.int32)
+        self.slot_F[self._feature_S[:num_kept]] = np.arange(1, num_kept + 1, dtype=np.int32)
 
     def num_bytes(self) -> int:
         """Memory that it takes: of slots once used, and of the index of all features, which is no part of the state."""
-        return self._most_slots * self._bytes_per_slot + self._slot_F.nbytes
+        return self._most_slots * self._bytes_per_slot + self.slot_F.nbytes
 
     def state_dict(self) -> State:
         """`cells` is (S, P, K)."""
@@ -155,13 +156,23 @@ class SlotTable:
                 f"a table of {len(features)} features and shape {cells.shape} does not fit {self._num_planes} planes; "
                 "it was saved by another build or expert: start with a fresh folder"
             )
-        self.num_slots = num_slots
+        self._forget()
         self._bound_slots()
-        self._allocate(max(self.max_slots, num_slots))
+        capacity = max(self.max_slots, num_slots)
+        if (capacity, class_capacity(self.num_classes)) != (len(self.cells), self.cells.shape[2]):
+            self._allocate(capacity)
+        self.num_slots = num_slots
+        self._most_slots = max(self._most_slots, num_slots)
         self._feature_S[:num_slots] = features
         self.cells[:num_slots, :num_planes, : self.num_classes] = cells
-        self._slot_F = np.zeros_like(self._slot_F)
-        self._slot_F[features] = np.arange(1, num_slots + 1, dtype=np.int32)
+        self.slot_F[features] = np.arange(1, num_slots + 1, dtype=np.int32)
+
+    def _forget(self) -> None:
+        """As it was made, but for its length: memory that is there costs less than new."""
+        self.slot_F[self.features] = 0
+        for column in (self._feature_S, self._used_S, self.cells):
+            column[: self.num_slots] = 0
+        self.num_slots = 0
 
 
 def _aligned_zeros(shape: tuple[int, int, int]) -> Cells:

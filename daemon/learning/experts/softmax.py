@@ -50,7 +50,7 @@ class SoftmaxBank(Bank):
         dense_rate: float = 0.15,
         num_logistic: int = 0,
     ) -> None:
-        super().__init__(name="softmax", num_rates=len(rates))
+        super().__init__(names=[f"softmax_{member}" for member in range(len(rates))])
         self._text = text
         self._lda = lda
         self._rate_R = np.array(rates, dtype=np.float32)
