@@ -25,6 +25,7 @@ FLOORS = [
     ("daemon.errors", 1),
     ("daemon.state", 1),
     ("daemon.failpoints", 1),
+    ("daemon.compiled", 1),
     ("streams", 0),
 ]
 # The loop and its parts: one wing on the third floor.

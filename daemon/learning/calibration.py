@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.compiled import compiled
+from daemon.compiled import compiled
 from daemon.state import State
 
 Floats = NDArray[np.float64]

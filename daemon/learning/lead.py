@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.compiled import compiled
+from daemon.compiled import compiled
 from daemon.learning.experts.base import Expert
 from daemon.learning.experts.markov import MarkovLabel
 from daemon.state import State

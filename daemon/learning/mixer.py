@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.compiled import compiled
 from daemon.errors import StateError
 from daemon.learning.calibration import LOG_FLOOR, Calibration
-from daemon.learning.compiled import compiled
 from daemon.learning.lead import MANY, NOBODY, Lead, errors_saved, follow
 from daemon.learning.reactions import Haste
 from daemon.state import State

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.compiled import compiled
+from daemon.compiled import compiled
 from daemon.learning.features.references import ROUNDING
 from daemon.learning.lead import MANY, NOBODY, Lead
 from daemon.learning.reactions import Haste

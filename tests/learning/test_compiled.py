@@ -14,7 +14,7 @@ import pytest
 from daemon.learning import compiled
 
 SOURCE = """
-from daemon.learning.compiled import compiled
+from daemon.compiled import compiled
 
 @compiled
 def total(values):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.compiled import compiled
 from daemon.learning.batch import Batch
-from daemon.learning.compiled import compiled
 from daemon.learning.experts.base import Expert
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.compiled import compiled
+from daemon.compiled import compiled
 from daemon.learning.experts.bank import Bank
 from daemon.learning.experts.slots import SlotTable
 from daemon.learning.experts.softmax_kernels import add_logits, softmax, step_weights

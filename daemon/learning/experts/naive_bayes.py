@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.compiled import compiled
+from daemon.compiled import compiled
 from daemon.learning.experts.slots import Cells, Slots
 from daemon.learning.experts.text_table import TextTable, TextTableExpert
 from daemon.learning.features.hashing import Values

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.compiled import compiled
 from daemon.errors import StateError
-from daemon.learning.compiled import compiled
 from daemon.state import State
 
 Cells = NDArray[np.float32]

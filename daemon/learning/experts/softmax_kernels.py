@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.compiled import compiled
+from daemon.compiled import compiled
 from daemon.learning.experts.slots import Cells, Slots
 
 # So many numbers are few.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.compiled import compiled
+from daemon.compiled import compiled
 from daemon.learning.experts.naive_bayes import add_scores, count
 from daemon.learning.experts.tempered import TemperedSoftmax
 from daemon.learning.experts.text_table import TextTable, TextTableExpert

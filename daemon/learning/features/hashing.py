@@ -8,7 +8,7 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.compiled import compiled
+from daemon.compiled import compiled
 
 BLOCK_BITS = 20
 BLOCK_SIZE = 1 << BLOCK_BITS

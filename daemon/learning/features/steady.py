@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.compiled import compiled
+from daemon.compiled import compiled
 from daemon.learning.features.references import Reference
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.table_kernels import COUNT, MEAN, NUMBER, SQUARES, Z_LIMIT

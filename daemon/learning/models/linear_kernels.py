@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.compiled import compiled
+from daemon.compiled import compiled
 
 Floats = NDArray[np.float64]
 Slots = NDArray[np.int32]

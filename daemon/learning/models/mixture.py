@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from daemon.compiled import compiled
 from daemon.learning.anchor import Anchor
 from daemon.learning.batch import Batch
 from daemon.learning.calibration import LOG_FLOOR
-from daemon.learning.compiled import compiled
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Floats, check_rows

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from itertools import islice
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.compiled import compiled
 from daemon.monitoring.drift.base import Detector, checked_share
 from daemon.monitoring.saved import take
 from daemon.state import State
@@ -18,6 +21,11 @@ PRIOR_ROWS: Final = 30
 
 # A fall is no emergency, and most rows are no errors: looking for one now and then keeps the mean cost low.
 FALL_EVERY_ROWS: Final = 16
+
+# What a row shows.
+NONE, RISE, FALL = 0, 1, 2
+
+Floats = NDArray[np.float64]
 
 
 class LikelihoodRatio(Detector):
@@ -56,97 +64,116 @@ class LikelihoodRatio(Detector):
         if not threshold > 0:
             raise ValueError(f"threshold is {threshold}; it must be above 0")
         self._threshold = threshold
-        self._restart()
+        self._sums = np.zeros(3)  # rows, their sum, and the sum of their squares
+        # Corners (rows, sum, log likelihood of those rows under their own rate), the start first and the newest row last.
+        self._lower, self._upper = np.zeros((MAX_SPLITS, 3)), np.zeros((MAX_SPLITS, 3))
+        self._num_corners = np.ones(2, np.int64)
         self.drift_detected = False
         self.worse = False
-
-    def _restart(self) -> None:
-        self._num_rows = 0
-        self._sum = 0.0
-        self._squares = 0.0
-        # Corners (rows, sum, log likelihood of those rows under their own rate), the start first and the newest row last.
-        self._lower = [(0, 0.0, 0.0)]
-        self._upper = [(0, 0.0, 0.0)]
 
     def update(self, x: float) -> None:
         x = checked_share(x)
         if self.drift_detected:
-            self._restart()
-        self._num_rows += 1
-        self._sum += x
-        self._squares += x * x
-        # Without a value above the mean the evidence for a rise can only shrink.
-        rise = x * self._num_rows > self._sum and self._is_split(self._lower)
-        fall = not rise and self._num_rows % FALL_EVERY_ROWS == 0 and self._is_split(self._upper)
-        corner = (self._num_rows, self._sum, _log_likelihood(self._sum, self._num_rows))
-        _extend(self._lower, corner, sign=1.0)
-        _extend(self._upper, corner, sign=-1.0)
-        self.drift_detected = rise or fall
+            self._sums[:], self._num_corners[:] = 0.0, 1
+        found = _update(x, self._threshold, self._sums, self._lower, self._upper, self._num_corners)
+        self.drift_detected = found != NONE
         if self.drift_detected:
-            self.worse = rise
-
-    def _is_split(self, hull: list[tuple[int, float, float]]) -> bool:
-        """Whether rows up to one of the corners and rows after it have rates of their own."""
-        num_rows, total, dispersion = self._num_rows, self._sum, self._dispersion()
-        needed = dispersion * (self._threshold + math.log(num_rows)) + _log_likelihood(total, num_rows)
-        for n, part, before in islice(hull, 1, None):
-            num_after = num_rows - n
-            size = dispersion * math.log(n * num_after)
-            if before + _log_likelihood(total - part, num_after) + size > needed:
-                return True
-        return False
-
-    def _dispersion(self) -> float:
-        """1 for values of 0 and 1, less for values between them."""
-        mean = self._sum / self._num_rows
-        bernoulli = mean * (1 - mean)
-        if bernoulli <= 0.0:
-            return 1.0
-        variance = max(0.0, self._squares / self._num_rows - mean * mean)
-        return (variance / bernoulli * self._num_rows + PRIOR_ROWS) / (self._num_rows + PRIOR_ROWS)
+            self.worse = found == RISE
 
     def state_dict(self) -> State:
+        num_lower, num_upper = self._num_corners
         return {
-            "rows": self._num_rows,
-            "sum": self._sum,
-            "squares": self._squares,
-            "lower": [list(corner) for corner in self._lower],
-            "upper": [list(corner) for corner in self._upper],
+            "sums": self._sums.copy(),
+            "lower": self._lower[:num_lower].copy(),
+            "upper": self._upper[:num_upper].copy(),
             "drift_detected": self.drift_detected,
             "worse": self.worse,
         }
 
     def load_state_dict(self, state: State) -> None:
         owner = "likelihood ratio"
-        self._num_rows = take(state, "rows", owner=owner)
-        self._sum = take(state, "sum", owner=owner)
-        self._squares = take(state, "squares", owner=owner)
-        self._lower = [(n, part, before) for n, part, before in take(state, "lower", owner=owner)]
-        self._upper = [(n, part, before) for n, part, before in take(state, "upper", owner=owner)]
+        self._sums = np.array(take(state, "sums", owner=owner), np.float64)
+        for i, hull in enumerate((self._lower, self._upper)):
+            corners = take(state, ("lower", "upper")[i], owner=owner)
+            self._num_corners[i] = len(corners)
+            hull[: len(corners)] = corners
         self.drift_detected = take(state, "drift_detected", owner=owner)
         self.worse = take(state, "worse", owner=owner)
 
 
-def _log_likelihood(total: float, num_rows: int) -> float:
+@compiled
+def _update(x: float, threshold: float, sums: Floats, lower: Floats, upper: Floats, num_corners: NDArray[np.int64]) -> int:
+    """Take one more row in; whether some split is far likelier than none, for a rise or a fall."""
+    sums[0] += 1.0
+    sums[1] += x
+    sums[2] += x * x
+    num_rows, total = sums[0], sums[1]
+    found = NONE
+    # Without a value above the mean the evidence for a rise can only shrink.
+    if x * num_rows > total and _is_split(threshold, sums, lower[: num_corners[0]]):
+        found = RISE
+    elif num_rows % FALL_EVERY_ROWS == 0 and _is_split(threshold, sums, upper[: num_corners[1]]):
+        found = FALL
+    log_likelihood = _log_likelihood(total, num_rows)
+    num_corners[0] = _extend(lower, num_corners[0], num_rows, total, log_likelihood, 1.0)
+    num_corners[1] = _extend(upper, num_corners[1], num_rows, total, log_likelihood, -1.0)
+    return found
+
+
+@compiled
+def _is_split(threshold: float, sums: Floats, hull: Floats) -> bool:
+    """Whether rows up to one of the corners and rows after it have rates of their own."""
+    num_rows, total = sums[0], sums[1]
+    dispersion = _dispersion(sums)
+    needed = dispersion * (threshold + math.log(num_rows)) + _log_likelihood(total, num_rows)
+    for i in range(1, len(hull)):
+        n, part, before = hull[i]
+        num_after = num_rows - n
+        size = dispersion * math.log(n * num_after)
+        if before + _log_likelihood(total - part, num_after) + size > needed:
+            return True
+    return False
+
+
+@compiled
+def _dispersion(sums: Floats) -> float:
+    """1 for values of 0 and 1, less for values between them."""
+    num_rows = sums[0]
+    mean = sums[1] / num_rows
+    bernoulli = mean * (1 - mean)
+    if bernoulli <= 0.0:
+        return 1.0
+    variance = max(0.0, sums[2] / num_rows - mean * mean)
+    dispersion: float = (variance / bernoulli * num_rows + PRIOR_ROWS) / (num_rows + PRIOR_ROWS)
+    return dispersion
+
+
+@compiled
+def _log_likelihood(total: float, num_rows: float) -> float:
     """Of `num_rows` Bernoulli rows that sum to `total`, under their own mean.
 
-    >>> round(_log_likelihood(1.0, 2), 4), _log_likelihood(2.0, 2)
+    >>> round(_log_likelihood(1.0, 2.0), 4), _log_likelihood(2.0, 2.0)
     (-1.3863, 0.0)
     """
     rest = num_rows - total
     if total <= 0.0 or rest <= 0.0:
         return 0.0
-    return total * math.log(total / num_rows) + rest * math.log(rest / num_rows)
+    evidence: float = total * math.log(total / num_rows) + rest * math.log(rest / num_rows)
+    return evidence
 
 
-def _extend(hull: list[tuple[int, float, float]], corner: tuple[int, float, float], *, sign: float) -> None:
-    """Append the newest point to the lower hull (sign 1) or the upper one (sign -1); drop corners that it hides."""
-    n, total, _ = corner
-    while len(hull) > 1:
-        (n0, s0, _), (n1, s1, _) = hull[-2], hull[-1]
+@compiled
+def _extend(hull: Floats, num_corners: int, n: float, total: float, log_likelihood: float, sign: float) -> int:
+    """Append the newest point to the lower hull (sign 1) or the upper one (sign -1) and drop the corners that it hides; how
+    many there are then."""
+    while num_corners > 1:
+        n0, s0, _ = hull[num_corners - 2]
+        n1, s1, _ = hull[num_corners - 1]
         if sign * ((s1 - s0) * (n - n1) - (total - s1) * (n1 - n0)) < 0.0:
             break
-        hull.pop()
-    if len(hull) == MAX_SPLITS:
-        del hull[1]
-    hull.append(corner)
+        num_corners -= 1
+    if num_corners == MAX_SPLITS:
+        hull[1:-1] = hull[2:].copy()
+        num_corners -= 1
+    hull[num_corners] = n, total, log_likelihood
+    return num_corners + 1
