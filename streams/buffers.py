@@ -178,11 +178,11 @@ class Buffers:
                 partition = heapq.heappop(heads)[1]
                 lane = self._lanes[partition]
                 taken.append(self._take_head(lane))
-                if lane.reached(ends[partition]):
-                    continue
-                if not lane.queue or isinstance(lane.queue[0][1], Run):
+                following = lane.queue[0][1] if lane.queue else None
+                if isinstance(following, Record) and following.offset < ends[partition]:
+                    heapq.heappush(heads, (following.timestamp_s, partition))
+                elif not lane.reached(ends[partition]):
                     break
-                heapq.heappush(heads, (_timestamp(lane.queue[0][1]), partition))
             # Nothing left below the ends is an answer too: no reason to wait out the time.
             return taken if taken or not heads else None
 

@@ -149,11 +149,12 @@ class Evaluation:
     def _detect(self, errors: Sequence[float], inputs_BD: NDArray[np.float32] | None, *, start: int) -> Iterator[Alarm]:
         """Show every detector what is known with each row from `start` on, in order: the error of the row whose label arrives
         with it, and its own inputs."""
+        detectors = list(self._detectors.items())
         for row, error in enumerate(errors):
             self._errors_on_their_way.append(error)
             if len(self._errors_on_their_way) > self._label_delay:
                 arrived = self._errors_on_their_way.popleft()
-                for name, detector in self._detectors.items():
+                for name, detector in detectors:
                     detector.update(arrived)
                     if detector.drift_detected:
                         yield Alarm(example=start + row, detector=name, direction="worse" if detector.worse else "better")

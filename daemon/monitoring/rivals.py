@@ -52,14 +52,16 @@ class Rivals:
         answered, p_target, p_BC = [], [], []
         for target, (arrived, is_learned) in zip(target_B.tolist(), arrivals, strict=True):
             answered.append(baseline.predict())
-            p_target.append(baseline.probability(int(target)) if baseline.has_probabilities else 0.0)
+            if baseline.has_probabilities:
+                p_target.append(baseline.probability(int(target)))
             if collects:
                 p_BC.append((baseline.probability(0), baseline.probability(1)))
             if is_learned:
                 baseline.learn(arrived)
         if collects:
             self._scores[name].extend(target_B, np.array(p_BC))
-        return self._metrics[name].update_all(target_B, np.array(answered, np.float64), np.array(p_target))
+        p_B = np.array(p_target) if baseline.has_probabilities else np.zeros(len(target_B))
+        return self._metrics[name].update_all(target_B, np.array(answered, np.float64), p_B)
 
     def since_start(self) -> dict[str, Figures]:
         """Each rival's figures over all rows."""

@@ -64,6 +64,7 @@ class Pool(Model):
     ) -> None:
         self._extractors = dict(extractors)
         self._experts = tuple(experts)
+        self._stepping = [expert for expert in self._experts if type(expert).pieces is not Expert.pieces]
         self._weighing, self._reactions, self._shows_inputs = weighing, reactions, shows_inputs
         self._companions = dict(companions or {})
         self.num_rows = 0
@@ -129,7 +130,7 @@ class Pool(Model):
             extractor.learn(target, weight)
 
     def pieces(self, weight_B: Floats) -> list[slice]:
-        ends = {piece.stop for expert in self._experts for piece in expert.pieces(weight_B)}
+        ends = {piece.stop for expert in self._stepping for piece in expert.pieces(weight_B)} | {len(weight_B)}
         learned_B = self.num_learned + np.cumsum(weight_B > 0)
         ends |= set((np.flatnonzero((weight_B > 0) & (learned_B % REACT_ROWS == 0)) + 1).tolist())
         return [slice(start, end) for start, end in pairwise(sorted({0, *ends}))]
