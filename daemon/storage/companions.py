@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from daemon.errors import SnapshotError, StateError
 from daemon.state import JSON
 from daemon.storage.canonical import canonical, checked
-from daemon.storage.durable import fsync_file, is_out_of_space, write_file
+from daemon.storage.durable import is_out_of_space, write_file
 from daemon.storage.hashes import FileHashes
 
 
@@ -32,13 +31,15 @@ def place_companions(
     for name in sorted(companions):
         companion, target = companions[name], folder / _relative(name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        data = b"" if isinstance(companion, Path) else canonical(checked(companion, (name,))) + b"\n"
-        wanted = hashes.sha256(companion) if isinstance(companion, Path) else hashlib.sha256(data).hexdigest()
-        if previous_files.get(name) == wanted and _linked(previous / name, target, wanted, hashes):
-            pass
-        elif isinstance(companion, Path):
-            _copy(companion, target, wanted, hashes)
-        else:
+        before = previous_files.get(name)
+        if isinstance(companion, Path):
+            if before is None or before != hashes.sha256(companion) or not _linked(previous / name, target, before, hashes):
+                before = _copy(companion, target, hashes)
+            placed[name] = before
+            continue
+        data = canonical(checked(companion, (name,))) + b"\n"
+        wanted = hashlib.sha256(data).hexdigest()
+        if before != wanted or not _linked(previous / name, target, wanted, hashes):
             write_file(target, data)
         placed[name] = wanted
     return placed
@@ -57,11 +58,10 @@ def _linked(source: Path, target: Path, wanted: str, hashes: FileHashes) -> bool
     return True
 
 
-def _copy(source: Path, target: Path, wanted: str, hashes: FileHashes) -> None:
-    shutil.copyfile(source, target)
-    fsync_file(target)
-    if hashes.sha256(target) != wanted:
+def _copy(source: Path, target: Path, hashes: FileHashes) -> str:
+    if (digest := hashes.copy(source, target)) is None:
         raise SnapshotError(f"{source}: changed while it was copied; publish again when it is at rest")
+    return digest
 
 
 def _relative(name: str) -> PurePosixPath:

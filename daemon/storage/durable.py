@@ -47,15 +47,6 @@ def make_folder(folder: Path) -> None:
         fsync_folder(folder.parent)
 
 
-def fsync_file(path: Path) -> None:
-    """Make the bytes of `path` durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def write_file(path: Path, data: bytes) -> None:
     """Write a file that nobody reads yet and fsync it. Its entry is durable once the folder is fsynced."""
     with path.open("wb", buffering=0) as file:

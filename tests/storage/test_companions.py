@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -82,6 +83,29 @@ def test_a_source_that_changes_while_it_is_copied_is_refused(tmp_path: Path, sou
     (tmp_path / "one").mkdir()
     with pytest.raises(SnapshotError, match=r"encoder.bin: changed while it was copied"):
         place_companions(tmp_path / "one", {"m": source}, previous=tmp_path, previous_files={}, hashes=hashes)
+
+
+def test_a_source_that_grows_while_it_is_copied_is_refused(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def grow(_: int) -> None:
+        source.write_bytes(b"frozen, and more")
+
+    (tmp_path / "one").mkdir()
+    monkeypatch.setattr(os, "fsync", grow)
+    with pytest.raises(SnapshotError, match=r"encoder.bin: changed while it was copied"):
+        place(tmp_path / "one", {"m": source}, tmp_path, {})
+
+
+def test_a_copy_is_not_read_again_to_be_hashed(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes, (one, two) = FileHashes(), (tmp_path / "one", tmp_path / "two")
+    one.mkdir()
+    two.mkdir()
+    files = place_companions(one, {"m": source}, previous=tmp_path, previous_files={}, hashes=hashes)
+    assert files == {"m": hashlib.sha256(b"frozen").hexdigest()}
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    assert place_companions(two, {"m": source}, previous=one, previous_files=files, hashes=hashes) == files
+    assert inode(one / "m") == inode(two / "m")
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../weights", "a/../../b", "a//b", "./a", "."])
