@@ -29,7 +29,6 @@ from daemon.learning.experts.mlp import MLP
 from daemon.learning.experts.mlp_residual import MLPResidual
 from daemon.learning.experts.naive_bayes import NaiveBayes
 from daemon.learning.experts.prior import DecayedPrior
-from daemon.learning.experts.rank_knn import RankNeighbors
 from daemon.learning.experts.residual import Guess
 from daemon.learning.experts.steady_linear import SteadyLinear
 from daemon.learning.experts.table_bayes import TableBayes
@@ -121,9 +120,8 @@ STEPS: dict[type[Expert], Mapping[str, Relation]] = {
         "counts": adds_up, "priors": adds_up, "total": adds_up,
     },
     NearestNeighbours: {"row_weights": adds_up},
-    RankNeighbors: {"row_weights": adds_up},
     _Member: _TEXT_TABLE | {
-        "dense.cells": adds_up, "tokens.cells": adds_up, "bias": adds_up,
+        "dense.cells": adds_up, "tokens.cells": adds_up, "row_weights": adds_up, "bias": adds_up,
         "columns.cells": adds_up, "words.words.cells": as_words, "count": adds_up,
         # `test_a_weight_counts_the_row_so_often`, of the probits.
         "mean": elsewhere, "joint": elsewhere, "apart.cells": elsewhere,

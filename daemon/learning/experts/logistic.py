@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from daemon.compiled import compiled
 from daemon.learning.experts.bank import Bank
-from daemon.learning.experts.slots import SlotTable
-from daemon.learning.experts.softmax_kernels import add_logits, softmax, step_weights
+from daemon.learning.experts.slots import Slots, SlotTable
+from daemon.learning.experts.softmax_kernels import add_logits, gradients, softmax, step_weights
 from daemon.learning.experts.text_table import TextTable
 from daemon.learning.features.hashing import Indices, Values
 from daemon.learning.features.table import TableFeatures
@@ -72,22 +72,20 @@ class LogisticBank(Bank):
 
     def predict(self) -> None:
         if table := self._table:
-            self._indices, self._values = _columns(table.known_N, table.z_N, table.category_N, self._first_category)
-            self._found = self._slots.find(self._indices)
+            self._indices, self._values, self._found = _columns(
+                table.known_N, table.z_N, table.category_N, self._first_category, self._slots.slot_F
+            )
         logit_RK = np.zeros((self._num_rates, self._slots.cells.shape[2]), dtype=np.float32)
         add_logits(self._found, self._values, self._slots.cells, 0, logit_RK)
         if self._words:
             block, _ = self._words.find()
             add_logits(block.slots, block.values, block.cells, self._words.logistic, logit_RK)
-        self.p_RK = np.empty((self._num_rates, self._slots.num_classes))
-        softmax(logit_RK, np.zeros(self._slots.num_classes), self.p_RK)
+        self.p_RK = softmax(logit_RK, np.zeros(self._slots.num_classes))
 
     def learn(self, target: int, weight: float) -> None:
         if weight <= 0.0:
             return
-        gradient_RK = np.zeros((self._num_rates, self._slots.cells.shape[2]), dtype=np.float32)
-        gradient_RK[:, : self._slots.num_classes] = self.p_RK
-        gradient_RK[:, target] -= 1.0
+        gradient_RK = gradients(self.p_RK, target, self._slots.cells.shape[2])
         step_R = np.float32(weight) * self._rate_R
         slots = self._slots.claim(self._indices, self._found) if self._table else self._found
         step_weights(slots, self._values, gradient_RK, step_R, _DAMPING, self._slots.cells, (0, self._num_rates))
@@ -132,9 +130,13 @@ _UNUSED_BITS = np.uint64(64 - CATEGORY_BITS)
 
 @compiled
 def _columns(
-    known_N: NDArray[np.int64], z_N: NDArray[np.float64], category_N: NDArray[np.uint64], first_category: int
-) -> tuple[Indices, Values]:
-    """(n,) the bias, the numbers that are not average and the categories of a row, and their values."""
+    known_N: NDArray[np.int64],
+    z_N: NDArray[np.float64],
+    category_N: NDArray[np.uint64],
+    first_category: int,
+    slot_F: Slots,
+) -> tuple[Indices, Values, Slots]:
+    """(n,) the bias, the numbers that are not average and the categories of a row, their values, and their slots or -1."""
     indices = np.empty(len(known_N) + 1, dtype=np.int32)
     values = np.empty(len(known_N) + 1, dtype=np.float32)
     indices[0], values[0] = 0, 1.0
@@ -146,4 +148,7 @@ def _columns(
         elif known_N[n] == CATEGORY:
             indices[num], values[num] = first_category + int(category_N[n] >> _UNUSED_BITS), 1.0
             num += 1
-    return indices[:num], values[:num]
+    slots = np.empty(num, dtype=np.int32)
+    for i in range(num):
+        slots[i] = slot_F[indices[i]] - 1
+    return indices[:num], values[:num], slots

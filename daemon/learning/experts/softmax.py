@@ -9,7 +9,7 @@ import numpy as np
 from daemon.learning.experts.bank import Bank
 from daemon.learning.experts.lda import StreamingLDA
 from daemon.learning.experts.slots import SlotTable
-from daemon.learning.experts.softmax_kernels import add_logits, softmax, step_weights
+from daemon.learning.experts.softmax_kernels import add_logits, gradients, softmax, step_weights
 from daemon.learning.experts.text_table import TextTable
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
@@ -71,15 +71,12 @@ class SoftmaxBank(Bank):
         add_logits(self._dense_slots[:-1], self._text.embedding, self._dense.cells, 0, logit_RK)
         add_logits(self._bias_slot, _ONE, self._dense.cells, 0, logit_RK)
         offset_K = LDA_PART * np.log(self._lda.p_K) if self._lda else np.zeros(self.num_classes)
-        self.p_RK = np.empty((self._num_rates, self.num_classes))
-        softmax(logit_RK, offset_K, self.p_RK)
+        self.p_RK = softmax(logit_RK, offset_K)
 
     def learn(self, target: int, weight: float) -> None:
         if weight <= 0.0:
             return
-        gradient_RK = np.zeros((self._num_rates, self._dense.cells.shape[2]), dtype=np.float32)
-        gradient_RK[:, : self.num_classes] = self.p_RK
-        gradient_RK[:, target] -= 1.0
+        gradient_RK = gradients(self.p_RK, target, self._dense.cells.shape[2])
         step_R = np.float32(weight) * self._rate_R
         for block in self.table.claim():
             planes = 0, block.num_planes

@@ -43,7 +43,9 @@ def add_logits(slots: Slots, x: NDArray[np.float32], cells: Cells, plane: int, l
 
 
 @compiled
-def softmax(logit_RK: Cells, offset_K: NDArray[np.float64], p_RK: NDArray[np.float64]) -> None:
+def softmax(logit_RK: Cells, offset_K: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(R, K) the softmax of logits and what is added to those of each class; K is that of `offset_K`."""
+    p_RK = np.empty((logit_RK.shape[0], len(offset_K)))
     for r in range(p_RK.shape[0]):
         top = -np.inf
         for k in range(p_RK.shape[1]):
@@ -54,6 +56,16 @@ def softmax(logit_RK: Cells, offset_K: NDArray[np.float64], p_RK: NDArray[np.flo
             p_RK[r, k] = np.exp(p_RK[r, k] - top) + 1e-12
             total += p_RK[r, k]
         p_RK[r] /= total
+    return p_RK
+
+
+@compiled
+def gradients(p_RK: NDArray[np.float64], target: int, capacity: int) -> Cells:
+    """p − [k = y] of each rate, with 0 behind the classes up to `capacity`."""
+    gradient_RK = np.zeros((p_RK.shape[0], capacity), dtype=np.float32)
+    gradient_RK[:, : p_RK.shape[1]] = p_RK
+    gradient_RK[:, target] -= np.float32(1.0)
+    return gradient_RK
 
 
 @compiled
