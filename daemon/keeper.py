@@ -67,6 +67,7 @@ class Keeper:
 
     def serve_on(self, pipeline: Pipeline) -> None:
         """At the start: take up what was published last, which the answers still come from."""
+        self._snapshots.expect(pipeline.learner.companions())
         try:
             version = self._snapshots.latest()
             if version is None:

@@ -8,12 +8,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.quality import results
+from benchmarks.quality.cases import CASES
+from benchmarks.quality.table import embedded, goals_table
+from benchmarks.quality.table import render as quality_page
+from benchmarks.speed.duels import DUELS
+from benchmarks.speed.table import render as speed_page
+
 ROOT = Path(__file__).parents[1]
 
 
 def test_the_page_of_settings_is_generated_from_the_code() -> None:
     page = runpy.run_path(str(ROOT / "docs" / "make_settings.py"))["page"]()
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == page, "run `make docs`"
+
+
+def test_the_tables_of_quality_and_speed_are_the_benchmarks_own_output() -> None:
+    collected, readme = results.load(ROOT / "docs" / "quality.json"), (ROOT / "README.md").read_text(encoding="utf-8")
+    assert embedded(readme, goals_table(CASES, collected)) == readme
+    assert (ROOT / "docs" / "quality.md").read_text(encoding="utf-8") == quality_page(CASES, collected)
+    assert (ROOT / "docs" / "speed.md").read_text(encoding="utf-8") == speed_page(
+        DUELS, results.load(ROOT / "docs" / "speed.json")
+    )
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:

@@ -37,7 +37,8 @@ class FileHashes:
 
     def copy(self, source: Path, target: Path) -> str | None:
         """Copy `source` and fsync the copy; its hex digest, computed on the way and from then on known of both. None where the
-        source changed meanwhile. Raises `OSError`."""
+        source changed meanwhile: by its size or time, or, where it was hashed before, by its bytes (whoever writes through a
+        mapping may move neither). Raises `OSError`."""
         digest = hashlib.sha256()
         with source.open("rb") as read, target.open("xb") as written:
             before = _key(read)

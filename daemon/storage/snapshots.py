@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from daemon.errors import SnapshotError, StateError, WithheldError
@@ -34,6 +34,13 @@ class Snapshots:
     def __init__(self, folder: Path, *, keep: int = 5, check: Callable[[], None] = lambda: None) -> None:
         self._folder, self._keep, self._check = folder, keep, check
         self._hashes = FileHashes()
+
+    def expect(self, companions: Mapping[str, Path | JSON]) -> None:
+        """These files will be carried, as they are now: one whose bytes change unseen before it is copied is not published."""
+        for companion in companions.values():
+            if isinstance(companion, Path):
+                with suppress(OSError):  # publishing says so
+                    self._hashes.sha256(companion)
 
     def publish(
         self,

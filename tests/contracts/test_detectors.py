@@ -18,7 +18,7 @@ from daemon.monitoring import drift
 from daemon.monitoring.drift.adwin import Adwin
 from daemon.monitoring.drift.base import Detector
 from daemon.monitoring.drift.budget import KINDS, for_budget
-from daemon.monitoring.drift.glr import LikelihoodRatio
+from daemon.monitoring.drift.glr import MAX_SPLITS, LikelihoodRatio
 from daemon.monitoring.drift.inputs import InputShift
 from daemon.monitoring.drift.relative import Relative
 from daemon.monitoring.drift.river import KINDS as RIVER_KINDS
@@ -162,6 +162,17 @@ def largest_state(name: str, num_rows: int) -> int:
 @every_detector
 def test_memory_is_bounded(name: str) -> None:
     assert largest_state(name, FEWER_ROWS.get(name, 1_000_000)) < LARGEST_STATE
+
+
+def test_a_likelihood_ratio_that_bends_all_the_way_keeps_its_first_corner_and_the_newest() -> None:
+    detector, rising = LikelihoodRatio(threshold=1e9), np.linspace(0.0, 1.0, 3 * MAX_SPLITS)
+    for x in rising:
+        detector.update(float(x))
+    lower = detector.state_dict()["lower"]
+    assert len(lower) == MAX_SPLITS
+    assert lower[0].tolist() == [0.0, 0.0, 0.0]
+    np.testing.assert_allclose(lower[1:, 0], np.arange(2 * MAX_SPLITS + 2, 3 * MAX_SPLITS + 1))
+    np.testing.assert_allclose(lower[1:, 1], rising.cumsum()[2 * MAX_SPLITS + 1 :])
 
 
 @pytest.mark.parametrize("name", BINARY)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon import learning
+from daemon.learning.experts.bank import Bank
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.models.base import Model
 from tests.contracts import test_refusals, test_soak
@@ -24,7 +25,8 @@ from tests.learning.tiny import tiny_bert
 FOUND = classes_of(Expert, learning)
 MODELS = classes_of(Model, learning)
 WHOLE = ("all", "text and table", "naive_bayes", "word_bayes", "words")
-DOCUMENTED = sorted((kind for kind in FOUND if not kind.__name__.startswith("_")), key=lambda kind: kind.__name__)
+PUBLIC = (kind for kind in FOUND if not kind.__name__.startswith("_"))
+DOCUMENTED = sorted((*PUBLIC, *classes_of(Bank, learning)), key=lambda kind: kind.__name__)
 
 
 @pytest.fixture(scope="module")
@@ -74,5 +76,5 @@ def test_every_step_is_taken(cases: list[Case]) -> None:
 
 
 @pytest.mark.parametrize("kind", DOCUMENTED)
-def test_a_documented_example_is_there(kind: type[Expert]) -> None:
+def test_a_documented_example_is_there(kind: type[Expert | Bank]) -> None:
     assert has_example(kind)

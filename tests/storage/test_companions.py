@@ -12,6 +12,7 @@ from daemon.errors import SnapshotError, StateError
 from daemon.state import JSON
 from daemon.storage.companions import place_companions
 from daemon.storage.hashes import FileHashes
+from daemon.storage.snapshots import Snapshots
 
 
 def place(folder: Path, companions: Mapping[str, Path | JSON], previous: Path, files: Mapping[str, str]) -> dict[str, str]:
@@ -95,6 +96,16 @@ def test_a_source_that_grows_while_it_is_copied_is_refused(
     monkeypatch.setattr(os, "fsync", grow)
     with pytest.raises(SnapshotError, match=r"encoder.bin: changed while it was copied"):
         place(tmp_path / "one", {"m": source}, tmp_path, {})
+
+
+def test_bytes_that_change_unseen_since_they_were_expected_are_not_published(tmp_path: Path, source: Path) -> None:
+    snapshots = Snapshots(tmp_path / "snapshots")
+    snapshots.expect({"m": source, "labels.json": ["a"], "n": tmp_path / "away"})
+    status = source.stat()
+    source.write_bytes(b"thawed")
+    os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns))  # as who writes through a mapping may leave it
+    with pytest.raises(SnapshotError, match=r"encoder.bin: changed while it was copied"):
+        snapshots.publish(weights={}, companions={"m": source}, manifest={})
 
 
 def test_a_copy_is_not_read_again_to_be_hashed(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,29 @@ def test_merged_order_is_by_timestamp_then_partition_whatever_came_first() -> No
     assert buffers.take_merged(9, ends=ends, timeout_s=60) == []  # at once: there is nothing to wait for
 
 
+def test_merged_waits_where_a_partition_runs_dry_in_mid_call() -> None:
+    buffers = make(0, 1)
+    buffers.put(0, [record(0, 0, 1.0)], read_to=1)
+    buffers.put(1, [record(1, 0, 2.0), record(1, 1, 4.0)], read_to=2)
+    ends = {0: 2, 1: 2}
+    assert where(buffers.take_merged(9, ends=ends, timeout_s=0)) == [(0, 0)]  # its next one may come before (1, 0)
+    buffers.put(0, [record(0, 1, 3.0)], read_to=2)
+    assert where(buffers.take_merged(9, ends=ends, timeout_s=0)) == [(1, 0), (0, 1), (1, 1)]
+
+
+def test_merged_stops_in_mid_call_where_a_gap_follows() -> None:
+    buffers = make(0, 1)
+    buffers.put(0, [record(0, 0, 1.0)], read_to=1)
+    buffers.skip(Run(0, 1, 5))
+    buffers.put(0, [record(0, 5, 2.0)], read_to=6)
+    buffers.put(1, [record(1, 0, 3.0)], read_to=1)
+    ends = {0: 6, 1: 1}
+    assert where(buffers.take_merged(9, ends=ends, timeout_s=0)) == [(0, 0)]
+    assert list(buffers.skipped()) == []
+    assert where(buffers.take_merged(9, ends=ends, timeout_s=0)) == [(0, 5), (1, 0)]
+    assert list(buffers.skipped()) == [Run(0, 1, 5)]
+
+
 def test_merged_keeps_offset_order_where_timestamps_run_backwards() -> None:
     buffers = make(0, 1)
     buffers.put(0, [record(0, 0, 9.0), record(0, 1, 1.0)], read_to=2)

@@ -144,19 +144,19 @@ class SlotTable:
         }
 
     def load_state_dict(self, state: State) -> None:
+        if np.asarray(state["cells"]).shape[1] != self._num_planes:
+            raise _misfit(state, self._num_planes)
         self.load_weights(state)
         self._used_S[: self.num_slots] = state["used"]
         self._clock = int(state["clock"])
 
     def load_weights(self, state: State) -> None:
         features, cells = np.array(state["features"], dtype=np.int32), np.asarray(state["cells"])
-        num_slots, num_planes, self.num_classes = cells.shape
+        num_slots, num_planes, num_classes = cells.shape
         if num_planes > self._num_planes or len(features) != num_slots:
-            raise StateError(
-                f"a table of {len(features)} features and shape {cells.shape} does not fit {self._num_planes} planes; "
-                "it was saved by another build or expert: start with a fresh folder"
-            )
+            raise _misfit(state, self._num_planes)
         self._forget()
+        self.num_classes = num_classes
         self._bound_slots()
         capacity = max(self.max_slots, num_slots)
         if (capacity, class_capacity(self.num_classes)) != (len(self.cells), self.cells.shape[2]):
@@ -173,6 +173,14 @@ class SlotTable:
         for column in (self._feature_S, self._used_S, self.cells):
             column[: self.num_slots] = 0
         self.num_slots = 0
+
+
+def _misfit(state: State, num_planes: int) -> StateError:
+    features, cells = np.asarray(state["features"]), np.asarray(state["cells"])
+    return StateError(
+        f"a table of {len(features)} features and shape {cells.shape} does not fit {num_planes} planes; "
+        "it was saved by another build or expert: start with a fresh folder"
+    )
 
 
 def _aligned_zeros(shape: tuple[int, int, int]) -> Cells:

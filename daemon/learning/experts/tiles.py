@@ -31,7 +31,7 @@ class TileBank(Bank):
     """R regressions p = softmax(Σ_t W[t] + b) over the tokens t of the current row, that differ in their `Rate` alone.
 
     Each weight steps by AdaGrad, the bias by a tenth of it. Tokens that share a hash share their weights; memory is bounded by
-    16 MiB for each member and an index (see `SlotTable`).
+    16 MiB for each member, or 1,024 tokens where their classes take more, and 1 MiB of index (see `SlotTable`).
 
     >>> tokens = Tokens()
     >>> tokens.hashes_T = np.array([5], np.uint64)

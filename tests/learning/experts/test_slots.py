@@ -76,6 +76,21 @@ def test_forgetting_goes_on_identically_after_a_reload() -> None:
     assert_same_state(whole.state_dict(), resumed.state_dict())
 
 
+def test_a_state_leaves_nothing_of_what_was_there_before() -> None:
+    used, saved = table(1500), table(1500)
+    for start in (0, 400):
+        place = used.claim(np.arange(start, start + 400, dtype=np.int32))
+        used.cells[place] = 7.0
+    most = used.num_bytes()
+    place = saved.claim(np.array([3, 9000], dtype=np.int32))
+    saved.cells[place, 0, 0] = [30.0, 90.0]
+    used.load_state_dict(saved.state_dict())
+    assert used.find(np.array([3, 5, 9000], dtype=np.int32)).tolist() == [0, -1, 1]
+    new = used.claim(np.array([5, 6], dtype=np.int32))
+    assert not used.cells[new].any()
+    assert used.num_bytes() == most  # what was once used is not given back
+
+
 def test_two_of_a_row_that_share_a_hash_share_a_slot() -> None:
     slots = table(1024)
     assert slots.claim(np.array([3, 9, 3], dtype=np.int32)).tolist() == [0, 1, 0]
