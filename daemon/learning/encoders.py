@@ -92,11 +92,19 @@ def load_encoder(name: str, *, device: str, max_tokens: int = 128) -> FrozenEnco
     """
     from transformers import AutoModel, AutoTokenizer
 
+    from daemon.learning.pretrained import ATTENTION, register_attention
+
     folder = find_encoder(name)
+    register_attention()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model = AutoModel.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            attn_implementation=ATTENTION,
         )
     except (OSError, ValueError) as error:
         raise ModelError(

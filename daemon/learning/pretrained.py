@@ -38,7 +38,7 @@ def load_model(auto_class: Any, folder: Path, *, seed: int, **kwargs: Any) -> An
 
     Weights that the folder lacks are drawn from `seed`. Raises `ModelError` where the folder holds no such model.
     """
-    _register_attention()
+    register_attention()
     try:
         # transformers draws missing weights from torch's global generator, which is put back afterwards.
         with _quiet(), torch.random.fork_rng(devices=[]):
@@ -105,7 +105,7 @@ def _quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call] # transformers does not type it
 
 
-def _register_attention() -> None:
+def register_attention() -> None:
     """torch's attention, always with its mask: looking whether the mask could be left out makes the host wait for a GPU."""
     AttentionInterface.register(ATTENTION, sdpa_attention_forward)
     AttentionMaskInterface.register(ATTENTION, _mask)

@@ -7,10 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from daemon.errors import ModelError
 from daemon.learning import encoders
+from daemon.learning.batch import Batch
 from daemon.learning.encoders import FrozenEncoder, encoder_files, find_encoder, find_packaged_encoder, load_encoder
+from daemon.learning.features.text import TextFeatures
+from daemon.learning.mixer import Mixer
+from daemon.learning.models.mixture import Mixture
+from daemon.learning.texts import text_experts
+from tests.learning.host_reads import HostReads
 
 TEXTS = [
     "a boat in the harbour",
@@ -69,6 +76,37 @@ def test_groups_fill_a_pass_from_short_to_long(minilm: FrozenEncoder, monkeypatc
     monkeypatch.setitem(encoders.TOKENS_PER_PASS, "cpu", 8)
     tokens = [[0] * length for length in (2, 3, 4, 4, 20)]
     assert minilm._groups([0, 1, 2, 3, 4], tokens) == [[0, 1], [2, 3], [4]]
+
+
+@pytest.fixture(
+    params=[
+        "cpu",
+        pytest.param(
+            "cuda", marks=[pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
+        ),
+    ]
+)
+def pool(request: pytest.FixtureRequest, minilm: FrozenEncoder) -> Mixture:
+    """The text default with its real encoder."""
+    text = TextFeatures(encoder=minilm if request.param == "cpu" else load_encoder("auto", device=request.param))
+    experts = text_experts(text)
+    return Mixture(extractors={"text": text}, experts=experts, mixer=Mixer(num_experts=len(experts)))
+
+
+def learn(pool: Mixture, texts: list[str]) -> None:
+    pool.learn(Batch(texts, [{}] * len(texts)), np.arange(len(texts)) % 2.0, np.ones(len(texts)))
+
+
+def test_the_default_fetches_from_the_device_once_a_micro_batch(pool: Mixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    learn(pool, [*TEXTS, "first"])
+    fetched, cpu = [], torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: (fetched.append(tensor.shape), cpu(tensor))[1])
+    for device in ("cpu", "cuda"):
+        monkeypatch.setitem(encoders.TOKENS_PER_PASS, device, 24)  # several passes
+    with HostReads() as reads:
+        learn(pool, [*TEXTS, "second"])
+    assert fetched == [(7, 384)]
+    assert reads.seen == []
 
 
 def test_its_files_are_enough_to_load_it_again(minilm: FrozenEncoder, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from daemon.errors import ModelError, StateError
@@ -25,6 +24,7 @@ from daemon.learning.replay.none import NoReplay
 from daemon.learning.schedules import Schedule
 from daemon.state import State
 from daemon.storage.tensors import all_finite
+from tests.learning.host_reads import HostReads
 from tests.learning.tiny import tiny_bert
 from tests.learning.transformers import transformer
 
@@ -252,21 +252,6 @@ def test_steps_are_those_of_a_plain_loop(encoder: Path) -> None:
     assert ours.keys() == plain.state_dict().keys()
     for name, weight in plain.state_dict().items():
         torch.testing.assert_close(ours[name], weight, rtol=1e-3, atol=2e-5)
-
-
-class HostReads(TorchDispatchMode):
-    """Counts the operations at which a host would wait for a device; fetching the answers (`.cpu()`) is not among them
-    where the device is the CPU."""
-
-    waits = ("aten._local_scalar_dense", "aten.nonzero", "aten.is_nonzero", "aten.equal", "aten.masked_select")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]  # torch's signature
-        self.seen += [name for name in self.waits if str(func).startswith(name + ".")]
-        return func(*args, **(kwargs or {}))
 
 
 def test_nothing_in_the_loop_waits_for_the_device(encoder: Path, make: Make) -> None:
