@@ -92,20 +92,15 @@ def load_encoder(name: str, *, device: str, max_tokens: int = 128) -> FrozenEnco
     """
     from transformers import AutoModel, AutoTokenizer
 
-    from daemon.learning.pretrained import ATTENTION, register_attention
+    from daemon.learning.pretrained import always_mask
 
     folder = find_encoder(name)
-    register_attention()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model = AutoModel.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            attn_implementation=ATTENTION,
+            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )
+        always_mask(model)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"encoder {name!r}: {folder} cannot be loaded: {error}; it needs config.json, tokenizer files and "

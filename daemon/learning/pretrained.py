@@ -38,7 +38,6 @@ def load_model(auto_class: Any, folder: Path, *, seed: int, **kwargs: Any) -> An
 
     Weights that the folder lacks are drawn from `seed`. Raises `ModelError` where the folder holds no such model.
     """
-    register_attention()
     try:
         # transformers draws missing weights from torch's global generator, which is put back afterwards.
         with _quiet(), torch.random.fork_rng(devices=[]):
@@ -50,9 +49,9 @@ def load_model(auto_class: Any, folder: Path, *, seed: int, **kwargs: Any) -> An
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,
                 dtype=torch.float32,
-                attn_implementation=ATTENTION,
                 **kwargs,
             )
+            always_mask(model)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(
             f"{folder}: transformers cannot load it: {error}; name a folder with config.json and model.safetensors "
@@ -105,10 +104,13 @@ def _quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call] # transformers does not type it
 
 
-def register_attention() -> None:
-    """torch's attention, always with its mask: looking whether the mask could be left out makes the host wait for a GPU."""
-    AttentionInterface.register(ATTENTION, sdpa_attention_forward)
-    AttentionMaskInterface.register(ATTENTION, _mask)
+def always_mask(model: Any) -> None:
+    """Have a model that uses torch's attention give it the mask always: to look whether it could be left out, the host would
+    wait for a GPU. Architectures with an attention of their own (MPNet, DeBERTa) stay as they are."""
+    if model.config._attn_implementation == "sdpa":
+        AttentionInterface.register(ATTENTION, sdpa_attention_forward)
+        AttentionMaskInterface.register(ATTENTION, _mask)
+        model.set_attn_implementation(ATTENTION)
 
 
 def _mask(*args: Any, **kwargs: Any) -> Any:

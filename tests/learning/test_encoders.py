@@ -8,6 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertModel,
+    DebertaV2Config,
+    DebertaV2Model,
+    MPNetConfig,
+    MPNetModel,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from daemon.errors import ModelError
 from daemon.learning import encoders
@@ -16,8 +27,10 @@ from daemon.learning.encoders import FrozenEncoder, encoder_files, find_encoder,
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.mixture import Mixture
+from daemon.learning.pretrained import load_model
 from daemon.learning.texts import text_experts
 from tests.learning.host_reads import HostReads
+from tests.learning.tiny import VOCAB_SIZE, tiny_bert
 
 TEXTS = [
     "a boat in the harbour",
@@ -107,6 +120,23 @@ def test_the_default_fetches_from_the_device_once_a_micro_batch(pool: Mixture, m
         learn(pool, [*TEXTS, "second"])
     assert fetched == [(7, 384)]
     assert reads.seen == []
+
+
+@pytest.mark.parametrize(
+    ("config", "model"),
+    [(BertConfig, BertModel), (MPNetConfig, MPNetModel), (DebertaV2Config, DebertaV2Model)],
+    ids=["bert", "mpnet", "deberta"],
+)
+def test_architectures_with_an_attention_of_their_own_are_read_too(
+    config: type[PreTrainedConfig], model: type[PreTrainedModel], tmp_path: Path
+) -> None:
+    tiny_bert(tmp_path, TEXTS)  # for its tokenizer
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    model(config(vocab_size=VOCAB_SIZE, pad_token_id=0, **sizes)).save_pretrained(tmp_path)
+    encoder = load_encoder(str(tmp_path), device="cpu")
+    alone_BD = np.concatenate([encoder.encode([text]) for text in TEXTS])
+    np.testing.assert_allclose(encoder.encode(TEXTS), alone_BD, atol=1e-5)  # no text sees another's padding
+    assert load_model(AutoModelForSequenceClassification, tmp_path, seed=0, num_labels=2).num_labels == 2
 
 
 def test_its_files_are_enough_to_load_it_again(minilm: FrozenEncoder, tmp_path: Path) -> None:
