@@ -11,7 +11,7 @@ import numba.core.config
 import numpy as np
 import pytest
 
-from daemon.learning import compiled
+from daemon import compiled
 
 SOURCE = """
 from daemon.compiled import compiled
