@@ -40,9 +40,9 @@ class _Lane:
 class Buffers:
     """One bounded buffer a partition; the reading thread puts, the loop takes.
 
-    The reading thread asks `full` before it reads more of a partition, and waits for the event `demand` (set whenever a
-    record was taken, a run is waited for, or `close` was called) when there is nothing to do. A full buffer never blocks
-    `put`: the capacity is what the reader aims at, and one delivery may pass it.
+    The reading thread asks `full` before it reads more of a partition, and waits for the event `demand` (set when records were
+    taken and a buffer is down to half, a run is waited for, or `close` was called) when there is nothing to do. A full buffer
+    never blocks `put`: the capacity is what the reader aims at, and one delivery may pass it.
 
     >>> buffers = Buffers(topic="t", capacity=100)
     >>> buffers.add(0, position=5)
@@ -232,7 +232,8 @@ class Buffers:
             while True:
                 result = attempt()
                 if result is not None:
-                    self.demand.set()
+                    if any(2 * len(lane.queue) <= self.capacity for lane in self._lanes.values()):
+                        self.demand.set()
                     return result
                 if self._error is not None:
                     raise self._error

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from daemon.compiled import compiled
 from daemon.monitoring.metrics.tally import NO_ANSWER
-from daemon.monitoring.saved import take, take_list
+from daemon.monitoring.saved import take
 from daemon.state import State
 
 DECAYED_PRIOR_HALF_LIFE_ROWS: Final = 32
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Counts = TypeVar("Counts", NDArray[np.int64], NDArray[np.float64])
 
 
 class Baseline(ABC):
@@ -32,6 +38,19 @@ class Baseline(ABC):
     @abstractmethod
     def learn(self, target: float) -> None:
         """Take the row's target in."""
+
+    def follow(self, target_B: Floats, arrived_B: Floats, is_learned_B: Flags) -> tuple[Floats, Floats, Floats]:
+        """Predict rows in their order, and after each learn the target that arrives with it, if it is to be learned.
+
+        (B,) each: the answers, the probabilities of the targets, and those of the second class; 0 without probabilities.
+        """
+        answers = []
+        for arrived, is_learned in zip(arrived_B.tolist(), is_learned_B.tolist(), strict=True):
+            answers.append(self.predict())
+            if is_learned:
+                self.learn(arrived)
+        none_B = np.zeros(len(target_B))
+        return np.array(answers, np.float64), none_B, none_B
 
     @abstractmethod
     def state_dict(self) -> State: ...
@@ -76,26 +95,26 @@ class Majority(Baseline):
     """
 
     def __init__(self) -> None:
-        self._counts_C: list[int] = []
+        self._counts_C = np.zeros(0, np.int64)
         self._best = NO_ANSWER
 
     def predict(self) -> int:
         return self._best
 
     def learn(self, target: float) -> None:
-        label = int(target)
-        counts = self._counts_C
-        if label >= len(counts):
-            counts.extend([0] * (label + 1 - len(counts)))
-        counts[label] += 1
-        if self._best == NO_ANSWER or counts[label] > counts[self._best]:
-            self._best = label
+        self.follow(np.array([target]), np.array([target]), np.ones(1, np.bool_))
+
+    def follow(self, target_B: Floats, arrived_B: Floats, is_learned_B: Flags) -> tuple[Floats, Floats, Floats]:
+        self._counts_C = _with_room(self._counts_C, arrived_B[is_learned_B])
+        answer_B, none_B = np.empty(len(target_B)), np.zeros(len(target_B))
+        self._best = _follow_majority(arrived_B, is_learned_B, self._counts_C, self._best, answer_B)
+        return answer_B, none_B, none_B
 
     def state_dict(self) -> State:
-        return {"counts_C": np.array(self._counts_C, dtype=np.int64), "best": self._best}
+        return {"counts_C": self._counts_C.copy(), "best": self._best}
 
     def load_state_dict(self, state: State) -> None:
-        self._counts_C = take_list(state, "counts_C", owner="majority")
+        self._counts_C = np.array(take(state, "counts_C", owner="majority"), np.int64)
         self._best = take(state, "best", owner="majority")
 
 
@@ -114,10 +133,10 @@ class DecayedPrior(Baseline):
     has_probabilities = True
 
     def __init__(self) -> None:
-        self._mass_C: list[float] = []
-        self._total = 0.0
-        # Instead of shrinking every mass at each row, each new row weighs more; brought back to 1 now and then.
-        self._row_mass = 1.0
+        self._mass_C = np.zeros(0)
+        # Of all classes, and of the newest row: instead of shrinking every mass at each row, each new row weighs more; brought
+        # back to 1 now and then.
+        self._total, self._row_mass = 0.0, 1.0
         self._best = NO_ANSWER
 
     def predict(self) -> int:
@@ -128,34 +147,30 @@ class DecayedPrior(Baseline):
         if not 0 <= target < num_classes:
             return 0.0
         half = 0.5 * self._row_mass
-        return (self._mass_C[target] + half) / (self._total + num_classes * half)
+        return float((self._mass_C[target] + half) / (self._total + num_classes * half))
 
     def learn(self, target: float) -> None:
-        label = int(target)
-        mass = self._mass_C
-        if label >= len(mass):
-            mass.extend([0.0] * (label + 1 - len(mass)))
-        self._row_mass *= 2 ** (1 / DECAYED_PRIOR_HALF_LIFE_ROWS)
-        if self._row_mass > 1e100:
-            self._total /= self._row_mass
-            self._mass_C = mass = [m / self._row_mass for m in mass]
-            self._row_mass = 1.0
-        mass[label] += self._row_mass
-        self._total += self._row_mass
-        # All masses decay alike, so only the label just seen can take the lead.
-        if self._best == NO_ANSWER or mass[label] > mass[self._best]:
-            self._best = label
+        self.follow(np.array([target]), np.array([target]), np.ones(1, np.bool_))
+
+    def follow(self, target_B: Floats, arrived_B: Floats, is_learned_B: Flags) -> tuple[Floats, Floats, Floats]:
+        num_known, self._mass_C = len(self._mass_C), _with_room(self._mass_C, arrived_B[is_learned_B])
+        answer_B, p_B, second_B = (np.empty(len(target_B)) for _ in range(3))
+        self._total, self._row_mass, self._best = _follow_prior(
+            target_B, arrived_B, is_learned_B, num_known, self._mass_C, self._total, self._row_mass, self._best,
+            answer_B, p_B, second_B,
+        )  # fmt: skip
+        return answer_B, p_B, second_B
 
     def state_dict(self) -> State:
         return {
-            "mass_C": np.array(self._mass_C, dtype=np.float64),
+            "mass_C": self._mass_C.copy(),
             "total": self._total,
             "row_mass": self._row_mass,
             "best": self._best,
         }
 
     def load_state_dict(self, state: State) -> None:
-        self._mass_C = take_list(state, "mass_C", owner="decayed prior")
+        self._mass_C = np.array(take(state, "mass_C", owner="decayed prior"), np.float64)
         self._total = take(state, "total", owner="decayed prior")
         self._row_mass = take(state, "row_mass", owner="decayed prior")
         self._best = take(state, "best", owner="decayed prior")
@@ -188,6 +203,62 @@ class MeanTarget(Baseline):
     def load_state_dict(self, state: State) -> None:
         self._mean = take(state, "mean", owner="mean target")
         self._num_rows = take(state, "rows", owner="mean target")
+
+
+def _with_room(counts_C: Counts, learned_N: Floats) -> Counts:
+    """The same with room for the labels that will be learned."""
+    missing = int(learned_N.max(initial=-1.0)) + 1 - len(counts_C)
+    return np.pad(counts_C, (0, missing)) if missing > 0 else counts_C
+
+
+@compiled
+def _follow_majority(arrived_B: Floats, is_learned_B: Flags, counts_C: NDArray[np.int64], best: int, answer_B: Floats) -> int:
+    for row in range(len(arrived_B)):
+        answer_B[row] = best
+        if is_learned_B[row]:
+            label = int(arrived_B[row])
+            counts_C[label] += 1
+            if best == NO_ANSWER or counts_C[label] > counts_C[best]:
+                best = label
+    return best
+
+
+@compiled
+def _follow_prior(
+    target_B: Floats,
+    arrived_B: Floats,
+    is_learned_B: Flags,
+    num_known: int,
+    mass_C: Floats,
+    total: float,
+    row_mass: float,
+    best: int,
+    answer_B: Floats,
+    p_B: Floats,
+    second_B: Floats,
+) -> tuple[float, float, int]:
+    """The sums and the best class after the rows."""
+    growth = 2 ** (1 / DECAYED_PRIOR_HALF_LIFE_ROWS)
+    for row in range(len(target_B)):
+        half = 0.5 * row_mass
+        whole = total + num_known * half
+        answer_B[row] = best
+        p_B[row] = (mass_C[int(target_B[row])] + half) / whole if 0 <= target_B[row] < num_known else 0.0
+        second_B[row] = (mass_C[1] + half) / whole if num_known > 1 else 0.0
+        if is_learned_B[row]:
+            label = int(arrived_B[row])
+            num_known = max(num_known, label + 1)
+            row_mass *= growth
+            if row_mass > 1e100:
+                total /= row_mass
+                mass_C /= row_mass
+                row_mass = 1.0
+            mass_C[label] += row_mass
+            total += row_mass
+            # All masses decay alike, so only the label just seen can take the lead.
+            if best == NO_ANSWER or mass_C[label] > mass_C[best]:
+                best = label
+    return total, row_mass, best
 
 
 def classification_baselines() -> dict[str, Baseline]:

@@ -131,11 +131,11 @@ class Evaluation:
         self.baseline_loss_B = dict(zip(self._rivals.baseline_names, losses_RB, strict=True))
         if first == num_rows:
             return []
-        arrivals = [self._on_their_way.popleft() for _ in range(num_rows - first)]
+        arrived_B, is_learned_B = np.array([self._on_their_way.popleft() for _ in range(num_rows - first)]).T
         expert = None if scored.best_expert is None else scored.best_expert[first:]
         start = self.rows
         self.loss_B[first:] = self._metrics.update_all(target_B[first:], answer_B[first:], p_B[first:])
-        losses_RB[:, first:] = self._rivals.score(target_B[first:], arrivals, expert)
+        losses_RB[:, first:] = self._rivals.score(target_B[first:], arrived_B, is_learned_B > 0, expert)
         if slices is not None and any(slices):
             for row in range(first, num_rows):
                 self._slices.update(slices[row], float(target_B[row]), float(answer_B[row]), float(p_B[row]))

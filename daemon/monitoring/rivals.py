@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
-from daemon.monitoring.baselines import classification_baselines, regression_baselines
+from daemon.monitoring.baselines import Flags, classification_baselines, regression_baselines
 from daemon.monitoring.metrics.auc import BinaryScores
 from daemon.monitoring.metrics.base import Figures, Floats, Metrics
 from daemon.monitoring.saved import same_names, take
@@ -36,32 +36,24 @@ class Rivals:
     def baseline_names(self) -> tuple[str, ...]:
         return tuple(self._baselines)
 
-    def score(self, target_B: Floats, arrivals: Sequence[tuple[float, bool]], expert: Floats | None) -> Floats:
-        """Score rows in their order, and after each have the baselines learn the label that arrives with it: a target, and
-        whether it is to be learned. `expert` is the best one's output. The losses (R, B) of the R baselines."""
+    def score(self, target_B: Floats, arrived_B: Floats, is_learned_B: Flags, expert: Floats | None) -> Floats:
+        """Score rows in their order, and after each have the baselines learn the target that arrives with it, where it is to be
+        learned. `expert` is the best one's output. The losses (R, B) of the R baselines."""
         if BEST_EXPERT in self._metrics:
             assert expert is not None, "a pool of experts tells what its best one said"
             read = answers if self._classifies else values
             self._metrics[BEST_EXPERT].update_all(*read(target_B, expert))
             if self._scores:
                 self._scores[BEST_EXPERT].extend(target_B, expert)
-        return np.array([self._score(name, target_B, arrivals) for name in self._baselines])
+        return np.array([self._score(name, target_B, arrived_B, is_learned_B) for name in self._baselines])
 
-    def _score(self, name: str, target_B: Floats, arrivals: Sequence[tuple[float, bool]]) -> Floats:
-        baseline, collects = self._baselines[name], name in self._scores
-        answered, p_target, p_BC = [], [], []
-        for target, (arrived, is_learned) in zip(target_B.tolist(), arrivals, strict=True):
-            answered.append(baseline.predict())
-            if baseline.has_probabilities:
-                p_target.append(baseline.probability(int(target)))
-            if collects:
-                p_BC.append((baseline.probability(0), baseline.probability(1)))
-            if is_learned:
-                baseline.learn(arrived)
-        if collects:
-            self._scores[name].extend(target_B, np.array(p_BC))
-        p_B = np.array(p_target) if baseline.has_probabilities else np.zeros(len(target_B))
-        return self._metrics[name].update_all(target_B, np.array(answered, np.float64), p_B)
+    def _score(self, name: str, target_B: Floats, arrived_B: Floats, is_learned_B: Flags) -> Floats:
+        answer_B, p_B, second_B = self._baselines[name].follow(target_B, arrived_B, is_learned_B)
+        if name in self._scores:
+            if not self._baselines[name].has_probabilities:
+                second_B = (answer_B == 1.0).astype(np.float64)
+            self._scores[name].extend(target_B, np.stack([1.0 - second_B, second_B], axis=1))
+        return self._metrics[name].update_all(target_B, answer_B, p_B)
 
     def since_start(self) -> dict[str, Figures]:
         """Each rival's figures over all rows."""

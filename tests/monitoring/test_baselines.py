@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from daemon.monitoring.baselines import Baseline, DecayedPrior, classification_baselines, regression_baselines
-from daemon.monitoring.metrics.tally import NO_ANSWER
+from daemon.monitoring.metrics.tally import NO_ANSWER, UNKNOWN
+from tests.contracts.expert_checks import assert_same_state
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -48,6 +49,28 @@ def test_save_load_continue(make: Callable[[], dict[str, Baseline]]) -> None:
             assert first.probability(target) == second.probability(target)
             first.learn(float(target))
             second.learn(float(target))
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+@pytest.mark.parametrize("make", [classification_baselines, regression_baselines])
+def test_following_is_predicting_and_learning_row_by_row(make: Callable[[], dict[str, Baseline]], size: int) -> None:
+    random = np.random.default_rng(3)
+    arrived_N = np.minimum(random.integers(6, size=5_000), np.arange(5_000) // 500).astype(np.float64)
+    target_N, is_learned_N = np.roll(arrived_N, -3), random.random(5_000) < 0.9
+    target_N[::50] = UNKNOWN
+    for name, one in make().items():
+        batch, expected = make()[name], []
+        for target, arrived, is_learned in zip(target_N.tolist(), arrived_N.tolist(), is_learned_N.tolist(), strict=True):
+            p = (one.probability(int(target)), one.probability(1)) if one.has_probabilities else (0.0, 0.0)
+            expected.append((one.predict(), *p))
+            if is_learned:
+                one.learn(arrived)
+        pieces = [
+            batch.follow(target_N[i : i + size], arrived_N[i : i + size], is_learned_N[i : i + size])
+            for i in range(0, len(target_N), size)
+        ]
+        assert np.concatenate([np.stack(piece, axis=1) for piece in pieces]).tolist() == [list(row) for row in expected], name
+        assert_same_state(batch.state_dict(), one.state_dict())
 
 
 def errors(labels: list[str], name: str) -> int:
