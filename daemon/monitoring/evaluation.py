@@ -94,7 +94,7 @@ class Evaluation:
         self._alarms: deque[Alarm] = deque(maxlen=MAX_ALARMS_KEPT)
         self._label_delay = label_delay
         self._num_unscored = 0
-        self._on_their_way: deque[tuple[float, bool]] = deque()  # targets, and whether they are to be learned
+        self._on_their_way_2N = np.zeros((2, 0))  # targets, and whether they are to be learned
         self._errors_on_their_way: deque[float] = deque()  # of the rows scored whose labels have not arrived
         self.loss_B, self.baseline_loss_B = np.empty(0), {name: np.empty(0) for name in self._rivals.baseline_names}
 
@@ -123,15 +123,15 @@ class Evaluation:
         num_rows = len(scored.target_B)
         read = answers if self._task == "classification" else values
         target_B, answer_B, p_B = read(scored.target_B, scored.output)
-        self._on_their_way.extend(zip(target_B.tolist(), (scored.weight_B > 0).tolist(), strict=True))
+        on_their_way_2N = np.concatenate([self._on_their_way_2N, [target_B, scored.weight_B > 0]], axis=1)
         # Rows before any label had arrived come first; each one scored brings the label that is due with it.
         first = min(self._label_delay - self._num_unscored, num_rows)
         self._num_unscored += first
+        (arrived_B, is_learned_B), self._on_their_way_2N = np.split(on_their_way_2N, [num_rows - first], axis=1)
         self.loss_B, losses_RB = np.zeros(num_rows), np.zeros((len(self._rivals.baseline_names), num_rows))
         self.baseline_loss_B = dict(zip(self._rivals.baseline_names, losses_RB, strict=True))
         if first == num_rows:
             return []
-        arrived_B, is_learned_B = np.array([self._on_their_way.popleft() for _ in range(num_rows - first)]).T
         expert = None if scored.best_expert is None else scored.best_expert[first:]
         start = self.rows
         self.loss_B[first:] = self._metrics.update_all(target_B[first:], answer_B[first:], p_B[first:])
@@ -213,7 +213,7 @@ class Evaluation:
         if self._label_delay:
             metrics["late"] = {
                 "unscored": self._num_unscored,
-                "targets": [list(row) for row in self._on_their_way],
+                "targets": self._on_their_way_2N.copy(),
                 "errors": list(self._errors_on_their_way),
             }
         return {
@@ -239,7 +239,7 @@ class Evaluation:
         if self._label_delay:
             late = take(metrics, "late", owner="metrics")
             self._num_unscored = int(late["unscored"])
-            self._on_their_way = deque((float(target), bool(learned)) for target, learned in late["targets"])
+            self._on_their_way_2N = np.array(late["targets"], np.float64)
             self._errors_on_their_way = deque(map(float, late["errors"]))
         self._rivals.load_state_dict(baselines)
         for name, detector in self._detectors.items():
