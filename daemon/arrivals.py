@@ -30,10 +30,10 @@ class Arrivals:
         for time_s in times_s:
             if self._seen % self._every == 0:
                 self._kept.append((step, time_s))
+                if len(self._kept) > MAX_ARRIVALS:
+                    self._kept = self._kept[::2]
+                    self._every *= 2
             self._seen += 1
-            if len(self._kept) > MAX_ARRIVALS:
-                self._kept = self._kept[::2]
-                self._every *= 2
 
     def sample(self) -> list[float]:
         """Oldest first."""

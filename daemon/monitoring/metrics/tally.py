@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from daemon.compiled import compiled
 from daemon.monitoring.metrics.base import Figures, Floats
 from daemon.monitoring.saved import take
 from daemon.state import State
@@ -20,6 +21,15 @@ UNKNOWN: Final = -2
 # As scikit-learn and River have long floored it: a wrong certain answer costs 34.5 nats, not infinity.
 P_FLOOR: Final = 1e-15
 MAX_LOG_LOSS: Final = -math.log(P_FLOOR)
+
+
+@compiled
+def _add_log_losses(p_B: Floats, loss: float) -> float:
+    """One after the other, so that the sum is the same however rows come together."""
+    for p in p_B:
+        # Written so that NaN counts as the floor, and rounding above 1 as 1.
+        loss += -math.log(min(p, 1.0)) if p > P_FLOOR else MAX_LOG_LOSS
+    return loss
 
 
 class Tally:
@@ -57,10 +67,7 @@ class Tally:
         ):
             counts_C += np.bincount(class_B.astype(np.intp), minlength=len(counts_C))
         if self.probabilistic:
-            # One after the other, so that the sum is the same however rows come together.
-            for p in p_B.tolist():
-                # Written so that NaN counts as the floor, and rounding above 1 as 1.
-                self._loss += -math.log(min(p, 1.0)) if p > P_FLOOR else MAX_LOG_LOSS
+            self._loss = _add_log_losses(p_B, self._loss)
 
     def _grow(self, num_classes: int) -> None:
         missing = num_classes - len(self._targets_C)
