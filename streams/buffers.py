@@ -175,13 +175,15 @@ class Buffers:
             heapq.heapify(heads)
             taken: list[Record] = []
             while heads and len(taken) < max_records:
-                partition = heapq.heappop(heads)[1]
+                partition = heads[0][1]
                 lane = self._lanes[partition]
                 taken.append(self._take_head(lane))
                 following = lane.queue[0][1] if lane.queue else None
                 if isinstance(following, Record) and following.offset < ends[partition]:
-                    heapq.heappush(heads, (following.timestamp_s, partition))
-                elif not lane.reached(ends[partition]):
+                    heapq.heapreplace(heads, (following.timestamp_s, partition))
+                elif lane.reached(ends[partition]):
+                    heapq.heappop(heads)
+                else:
                     break
             # Nothing left below the ends is an answer too: no reason to wait out the time.
             return taken if taken or not heads else None

@@ -131,8 +131,8 @@ class Pool(Model):
 
     def pieces(self, weight_B: Floats) -> list[slice]:
         ends = {piece.stop for expert in self._stepping for piece in expert.pieces(weight_B)} | {len(weight_B)}
-        learned_B = self.num_learned + np.cumsum(weight_B > 0)
-        ends |= set((np.flatnonzero((weight_B > 0) & (learned_B % REACT_ROWS == 0)) + 1).tolist())
+        learned_B = np.flatnonzero(weight_B > 0)
+        ends |= set((learned_B[-(self.num_learned + 1) % REACT_ROWS :: REACT_ROWS] + 1).tolist())
         return [slice(start, end) for start, end in pairwise(sorted({0, *ends}))]
 
     def react(self) -> None:

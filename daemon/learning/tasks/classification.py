@@ -54,6 +54,8 @@ class Classification(Task):
         return tuple(self._index)
 
     def admits(self, targets: Sequence[Target], weight_B: NDArray[np.float64]) -> list[bool]:
+        if all(map(self._index.__contains__, targets)):
+            return [True] * len(targets)
         known = set(self._index)
         admitted = []
         for target, weight in zip(targets, weight_B.tolist(), strict=True):
