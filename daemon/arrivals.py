@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 # A snapshot tells when its newest rows came to be; so many of them are enough to tell how fresh answers are.
 MAX_ARRIVALS = 256
@@ -25,15 +25,16 @@ class Arrivals:
         self._kept: list[tuple[int, float]] = []  # (step, time)
         self._seen, self._every = 0, 1
 
-    def add(self, times_s: Iterable[float], *, step: int) -> None:
+    def add(self, times_s: Sequence[float], *, step: int) -> None:
         """Records that were learned in this step."""
-        for time_s in times_s:
-            if self._seen % self._every == 0:
-                self._kept.append((step, time_s))
-                if len(self._kept) > MAX_ARRIVALS:
-                    self._kept = self._kept[::2]
-                    self._every *= 2
-            self._seen += 1
+        row = -self._seen % self._every
+        while row < len(times_s):
+            self._kept.append((step, times_s[row]))
+            if len(self._kept) > MAX_ARRIVALS:
+                self._kept = self._kept[::2]
+                self._every *= 2
+            row += self._every - (self._seen + row) % self._every
+        self._seen += len(times_s)
 
     def sample(self) -> list[float]:
         """Oldest first."""

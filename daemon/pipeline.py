@@ -81,7 +81,7 @@ class Pipeline:
             raised += alarms
         self.step = plan.step
         self.positions = advance(self.positions, plan.runs)
-        self.arrivals.add(((self._live and record.timestamp_s) or self._wall_clock() for record, _ in decoded), step=plan.step)
+        self.arrivals.add([(self._live and record.timestamp_s) or self._wall_clock() for record, _ in decoded], step=plan.step)
         self.newest_s |= {record.partition: record.timestamp_s for record in records if record.timestamp_s}
         self._telemetry.step(
             learned=(num_learned := sum(example.weight > 0 for example in examples)),

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.compiled import compiled
 from daemon.monitoring.metrics.tally import NO_ANSWER, UNKNOWN
 
 Floats = NDArray[np.float64]
@@ -41,18 +42,26 @@ Columns: TypeAlias = tuple[Floats, Floats, Floats]
 
 def answers(target_B: Floats, output_BC: Floats) -> Columns:
     """Targets, answers, and probabilities of the targets, of the rows of a classifier."""
+    numbered_B, answer_B, p_B = (np.empty(len(target_B)) for _ in range(3))
+    _answer(target_B, output_BC, numbered_B, answer_B, p_B)
+    return numbered_B, answer_B, p_B
+
+
+@compiled
+def _answer(target_B: Floats, output_BC: Floats, numbered_B: Floats, answer_B: Floats, p_B: Floats) -> None:
     num_rows, num_classes = output_BC.shape
-    if num_classes == 0:
-        answer_B, p_B = np.full(num_rows, NO_ANSWER), np.zeros(num_rows)
-    else:
-        best_B = output_BC.argmax(axis=1)
-        # A NaN is the argmax wherever there is one, and fails this comparison like a row of zeros does.
-        answer_B = np.where(output_BC.max(axis=1) > 0, best_B, NO_ANSWER)
-        known_B = (target_B >= 0) & (target_B < num_classes)  # false for NaN and `UNKNOWN`
-        target_index_B = np.where(known_B, target_B, 0).astype(np.intp)
-        p_B = np.where(known_B, output_BC[np.arange(num_rows), target_index_B], 0.0)
-    numbered_B = np.where(np.isnan(target_B), UNKNOWN, target_B)
-    return numbered_B, answer_B.astype(np.float64), p_B
+    for row in range(num_rows):
+        target, best, highest = target_B[row], NO_ANSWER, 0.0
+        numbered_B[row] = UNKNOWN if np.isnan(target) else target
+        for k in range(num_classes):
+            p = output_BC[row, k]
+            if np.isnan(p):  # where one is no number, there is no answer
+                best = NO_ANSWER
+                break
+            if p > highest:
+                best, highest = k, p
+        answer_B[row] = best
+        p_B[row] = output_BC[row, int(target)] if 0.0 <= target < num_classes else 0.0  # not of NaN and `UNKNOWN`
 
 
 def values(target_B: Floats, output_B: Floats) -> Columns:
