@@ -17,6 +17,8 @@ from daemon import beside
 from daemon.assembly.serving import ModelAnswerer
 from daemon.assembly.training import training
 from daemon.config import load
+from daemon.keeper import Keeper
+from daemon.pipeline import Pipeline
 from daemon.serving.answerer import Input
 from daemon.storage.ledger import Ledger
 from daemon.storage.snapshots import Snapshots
@@ -24,6 +26,7 @@ from streams.samples import SPAM
 
 Row = dict[str, Any]
 FLIPPED = {"ham": "spam", "spam": "ham"}
+STEPS_A_SNAPSHOT = 8
 
 
 def mails() -> list[Row]:
@@ -53,8 +56,16 @@ def fast_folder() -> Iterator[Path]:
 def test_flipped_labels_never_reach_the_answers_and_publishing_goes_on(
     fast_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As many snapshots as can be written, so that one of them would show the burst.
+    # A snapshot every few steps, however fast they are and however slow the disk, so that one of them would show the burst.
     monkeypatch.setattr(beside, "BUSY_SHARE", 1e9)
+    keep_what_is_due = Keeper.keep_what_is_due
+
+    def keep_and_wait(keeper: Keeper, pipeline: Pipeline) -> None:
+        if pipeline.step % STEPS_A_SNAPSHOT == 0:
+            keep_what_is_due(keeper, pipeline)
+            keeper._beside.reap(wait=True)
+
+    monkeypatch.setattr(Keeper, "keep_what_is_due", keep_and_wait)
     rows = mails()
     clean, burst, later, probe = rows[:3000], rows[3000:3500], rows[3500:5000], rows[5000:5500]
     stream = [*clean, *({**row, "label": FLIPPED[row["label"]]} for row in burst), *later]
