@@ -8,15 +8,15 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.compiled import compiled
+from daemon.monitoring.baseline_kernels import Flags, Floats, follow_majority, follow_prior
 from daemon.monitoring.metrics.tally import NO_ANSWER
 from daemon.monitoring.saved import take
 from daemon.state import State
 
 DECAYED_PRIOR_HALF_LIFE_ROWS: Final = 32
+# How much more each row weighs than the one before it.
+GROWTH: Final = 2 ** (1 / DECAYED_PRIOR_HALF_LIFE_ROWS)
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 Counts = TypeVar("Counts", NDArray[np.int64], NDArray[np.float64])
 
 
@@ -107,7 +107,7 @@ class Majority(Baseline):
     def follow(self, target_B: Floats, arrived_B: Floats, is_learned_B: Flags) -> tuple[Floats, Floats, Floats]:
         self._counts_C = _with_room(self._counts_C, arrived_B[is_learned_B])
         answer_B, none_B = np.empty(len(target_B)), np.zeros(len(target_B))
-        self._best = _follow_majority(arrived_B, is_learned_B, self._counts_C, self._best, answer_B)
+        self._best = follow_majority(arrived_B, is_learned_B, self._counts_C, self._best, answer_B)
         return answer_B, none_B, none_B
 
     def state_dict(self) -> State:
@@ -155,9 +155,9 @@ class DecayedPrior(Baseline):
     def follow(self, target_B: Floats, arrived_B: Floats, is_learned_B: Flags) -> tuple[Floats, Floats, Floats]:
         num_known, self._mass_C = len(self._mass_C), _with_room(self._mass_C, arrived_B[is_learned_B])
         answer_B, p_B, second_B = (np.empty(len(target_B)) for _ in range(3))
-        self._total, self._row_mass, self._best = _follow_prior(
+        self._total, self._row_mass, self._best = follow_prior(
             target_B, arrived_B, is_learned_B, num_known, self._mass_C, self._total, self._row_mass, self._best,
-            answer_B, p_B, second_B,
+            GROWTH, answer_B, p_B, second_B,
         )  # fmt: skip
         return answer_B, p_B, second_B
 
@@ -209,56 +209,6 @@ def _with_room(counts_C: Counts, learned_N: Floats) -> Counts:
     """The same with room for the labels that will be learned."""
     missing = int(learned_N.max(initial=-1.0)) + 1 - len(counts_C)
     return np.pad(counts_C, (0, missing)) if missing > 0 else counts_C
-
-
-@compiled
-def _follow_majority(arrived_B: Floats, is_learned_B: Flags, counts_C: NDArray[np.int64], best: int, answer_B: Floats) -> int:
-    for row in range(len(arrived_B)):
-        answer_B[row] = best
-        if is_learned_B[row]:
-            label = int(arrived_B[row])
-            counts_C[label] += 1
-            if best == NO_ANSWER or counts_C[label] > counts_C[best]:
-                best = label
-    return best
-
-
-@compiled
-def _follow_prior(
-    target_B: Floats,
-    arrived_B: Floats,
-    is_learned_B: Flags,
-    num_known: int,
-    mass_C: Floats,
-    total: float,
-    row_mass: float,
-    best: int,
-    answer_B: Floats,
-    p_B: Floats,
-    second_B: Floats,
-) -> tuple[float, float, int]:
-    """The sums and the best class after the rows."""
-    growth = 2 ** (1 / DECAYED_PRIOR_HALF_LIFE_ROWS)
-    for row in range(len(target_B)):
-        half = 0.5 * row_mass
-        whole = total + num_known * half
-        answer_B[row] = best
-        p_B[row] = (mass_C[int(target_B[row])] + half) / whole if 0 <= target_B[row] < num_known else 0.0
-        second_B[row] = (mass_C[1] + half) / whole if num_known > 1 else 0.0
-        if is_learned_B[row]:
-            label = int(arrived_B[row])
-            num_known = max(num_known, label + 1)
-            row_mass *= growth
-            if row_mass > 1e100:
-                total /= row_mass
-                mass_C /= row_mass
-                row_mass = 1.0
-            mass_C[label] += row_mass
-            total += row_mass
-            # All masses decay alike, so only the label just seen can take the lead.
-            if best == NO_ANSWER or mass_C[label] > mass_C[best]:
-                best = label
-    return total, row_mass, best
 
 
 def classification_baselines() -> dict[str, Baseline]:

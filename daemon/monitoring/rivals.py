@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from daemon.monitoring.baselines import Flags, classification_baselines, regression_baselines
+from daemon.monitoring.baseline_kernels import Flags
+from daemon.monitoring.baselines import classification_baselines, regression_baselines
 from daemon.monitoring.metrics.auc import BinaryScores
 from daemon.monitoring.metrics.base import Figures, Floats, Metrics
 from daemon.monitoring.saved import same_names, take
