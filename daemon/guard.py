@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 # Scoring the served weights may take these shares of the time, the second while an alarm holds publishing: that is what ends
 # the hold. While there is time left every row is scored; where learning runs as fast as it can, whole micro-batches go
 # unscored, so that watching does not slow it down.
-SHARE: Final = 0.01
+SHARE: Final = 0.005
 SHARE_HELD: Final = 0.06
 # Time that may be saved up, in seconds: a micro-batch after a quiet while is always scored.
 SAVED_S: Final = 0.1

@@ -81,7 +81,8 @@ class Pipeline:
             raised += alarms
         self.step = plan.step
         self.positions = advance(self.positions, plan.runs)
-        self.arrivals.add([(self._live and record.timestamp_s) or self._wall_clock() for record, _ in decoded], step=plan.step)
+        now_s = self._wall_clock()
+        self.arrivals.add([(self._live and record.timestamp_s) or now_s for record, _ in decoded], step=plan.step)
         self.newest_s |= {record.partition: record.timestamp_s for record in records if record.timestamp_s}
         self._telemetry.step(
             learned=(num_learned := sum(example.weight > 0 for example in examples)),
@@ -161,6 +162,9 @@ class Pipeline:
             except DecodeError as error:
                 self._refuse(record, error)
         admitted = self.learner.admits([example for _, example in decoded])
+        if all(admitted):
+            self.dead_letters.passed(len(decoded))
+            return decoded
         for (record, example), ok in zip(decoded, admitted, strict=True):
             if ok:
                 self.dead_letters.passed()

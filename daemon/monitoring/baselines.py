@@ -69,13 +69,20 @@ class LastTarget(Baseline):
     """
 
     def __init__(self, *, first_answer: float) -> None:
-        self._last = first_answer
+        self._last = float(first_answer)
 
     def predict(self) -> float:
         return self._last
 
     def learn(self, target: float) -> None:
         self._last = target
+
+    def follow(self, target_B: Floats, arrived_B: Floats, is_learned_B: Flags) -> tuple[Floats, Floats, Floats]:
+        learned_N = np.concatenate([[self._last], arrived_B[is_learned_B]])
+        num_before_B: NDArray[np.int64] = np.cumsum(is_learned_B) - is_learned_B
+        self._last = float(learned_N[-1])
+        none_B = np.zeros(len(target_B))
+        return learned_N[num_before_B], none_B, none_B
 
     def state_dict(self) -> State:
         return {"last": self._last}

@@ -95,7 +95,7 @@ class Evaluation:
         self._label_delay = label_delay
         self._num_unscored = 0
         self._on_their_way_2N = np.zeros((2, 0))  # targets, and whether they are to be learned
-        self._errors_on_their_way: deque[float] = deque()  # of the rows scored whose labels have not arrived
+        self._errors_on_their_way_N = np.empty(0)  # of the rows scored whose labels have not arrived
         self.loss_B, self.baseline_loss_B = np.empty(0), {name: np.empty(0) for name in self._rivals.baseline_names}
 
     def _new_metrics(self, has_probabilities: bool = True) -> Metrics:
@@ -127,7 +127,8 @@ class Evaluation:
         # Rows before any label had arrived come first; each one scored brings the label that is due with it.
         first = min(self._label_delay - self._num_unscored, num_rows)
         self._num_unscored += first
-        (arrived_B, is_learned_B), self._on_their_way_2N = np.split(on_their_way_2N, [num_rows - first], axis=1)
+        num_arrived = num_rows - first
+        (arrived_B, is_learned_B), self._on_their_way_2N = on_their_way_2N[:, :num_arrived], on_their_way_2N[:, num_arrived:]
         self.loss_B, losses_RB = np.zeros(num_rows), np.zeros((len(self._rivals.baseline_names), num_rows))
         self.baseline_loss_B = dict(zip(self._rivals.baseline_names, losses_RB, strict=True))
         if first == num_rows:
@@ -142,26 +143,24 @@ class Evaluation:
         if self._scores is not None:
             self._scores.extend(target_B[first:], scored.output[first:])
         inputs_BD = None if scored.inputs_BD is None else scored.inputs_BD[first:]
-        alarms = list(self._detect(capped(self.loss_B[first:]).tolist(), inputs_BD, start=start))
+        alarms = self._detect(capped(self.loss_B[first:]), inputs_BD, start=start)
         self._alarms.extend(alarms)
         return alarms
 
-    def _detect(self, errors: Sequence[float], inputs_BD: NDArray[np.float32] | None, *, start: int) -> Iterator[Alarm]:
+    def _detect(self, error_B: Floats, inputs_BD: NDArray[np.float32] | None, *, start: int) -> list[Alarm]:
         """Show every detector what is known with each row from `start` on, in order: the error of the row whose label arrives
-        with it, and its own inputs."""
-        detectors = list(self._detectors.items())
-        for row, error in enumerate(errors):
-            self._errors_on_their_way.append(error)
-            if len(self._errors_on_their_way) > self._label_delay:
-                arrived = self._errors_on_their_way.popleft()
-                for name, detector in detectors:
-                    detector.update(arrived)
-                    if detector.drift_detected:
-                        yield Alarm(example=start + row, detector=name, direction="worse" if detector.worse else "better")
-            if self._inputs is not None and inputs_BD is not None:
-                self._inputs.update(inputs_BD[row])
+        with it, and its own inputs. The alarms in the order of their rows."""
+        known_N = np.concatenate([self._errors_on_their_way_N, error_B])
+        num_arrived = max(0, len(known_N) - self._label_delay)
+        arrived_N, self._errors_on_their_way_N = known_N[:num_arrived], known_N[num_arrived:]
+        first = start + len(error_B) - len(arrived_N)
+        alarms = [alarm for name, detector in self._detectors.items() for alarm in _alarms(name, detector, arrived_N, first)]
+        if self._inputs is not None and inputs_BD is not None:
+            for row, inputs_D in enumerate(inputs_BD):
+                self._inputs.update(inputs_D)
                 if self._inputs.drift_detected:
-                    yield Alarm(example=start + row, detector=INPUTS, direction="none")
+                    alarms.append(Alarm(example=start + row, detector=INPUTS, direction="none"))
+        return sorted(alarms, key=lambda alarm: alarm.example)
 
     def since_start(self) -> Figures:
         """The model's figures over all rows."""
@@ -214,7 +213,7 @@ class Evaluation:
             metrics["late"] = {
                 "unscored": self._num_unscored,
                 "targets": self._on_their_way_2N.copy(),
-                "errors": list(self._errors_on_their_way),
+                "errors": self._errors_on_their_way_N.tolist(),
             }
         return {
             "metrics": metrics,
@@ -240,7 +239,7 @@ class Evaluation:
             late = take(metrics, "late", owner="metrics")
             self._num_unscored = int(late["unscored"])
             self._on_their_way_2N = np.array(late["targets"], np.float64)
-            self._errors_on_their_way = deque(map(float, late["errors"]))
+            self._errors_on_their_way_N = np.array(late["errors"], np.float64)
         self._rivals.load_state_dict(baselines)
         for name, detector in self._detectors.items():
             detector.load_state_dict(each[name])
@@ -248,6 +247,15 @@ class Evaluation:
             self._inputs.load_state_dict(take(detectors, "inputs", owner="detectors"))
         alarms = take(detectors, "alarms", owner="detectors")
         self._alarms = deque((Alarm(*alarm) for alarm in alarms), maxlen=MAX_ALARMS_KEPT)
+
+
+def _alarms(name: str, detector: Detector, error_N: Floats, first: int) -> Iterator[Alarm]:
+    """Show `detector` errors, the first of which is known with row `first`."""
+    num_taken = 0
+    while num_taken < len(error_N):
+        num_taken += detector.advance(error_N[num_taken:])
+        if detector.drift_detected:
+            yield Alarm(example=first + num_taken - 1, detector=name, direction="worse" if detector.worse else "better")
 
 
 def _reported(figures: Figures) -> Figures:

@@ -31,7 +31,8 @@ def capped(loss_B: Floats) -> Floats:
     >>> capped(np.array([0.5, np.inf, np.nan])).tolist()
     [0.5, 1e+100, 1e+100]
     """
-    return np.clip(np.where(np.isnan(loss_B), _LARGEST_LOSS, loss_B), 0.0, _LARGEST_LOSS)
+    capped_B: Floats = np.fmin(loss_B, _LARGEST_LOSS)  # of NaN and a number, the number
+    return capped_B
 
 
 def served_losses(rows: Sequence[PairedRow]) -> Floats:

@@ -50,7 +50,7 @@ class StorageSettings(Section):
     checkpoint_interval_s: PositiveFloat = setting(60.0, "Seconds between checkpoints: roughly the work a crash repeats.")
     checkpoints_kept: PositiveInt = setting(3, "Checkpoints kept.")
     snapshot_interval_s: PositiveFloat = setting(
-        0.5, "Least seconds between snapshots; writing them takes 1.5 % of a busy loop's time, half of an idle one's."
+        0.5, "Least seconds between snapshots; writing them takes 0.75 % of a busy loop's time, half of an idle one's."
     )
     snapshots_kept: PositiveInt = setting(5, "Snapshots kept besides pinned ones.")
 

@@ -11,6 +11,9 @@ from typing import Any
 from daemon.errors import StateError
 from daemon.state import JSON
 
+# ASCII, because a label may hold a lone surrogate, which JSON can carry and UTF-8 cannot.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
 
 def canonical(document: Any) -> bytes:
     """`document` as JSON: sorted keys, no spaces, ASCII, floats by `repr` (which round-trips). Raises `ValueError` on NaN.
@@ -18,8 +21,7 @@ def canonical(document: Any) -> bytes:
     >>> canonical({"b": 0.1, "a": ["é", None]})
     b'{"a":["\\\\u00e9",null],"b":0.1}'
     """
-    # ASCII, because a label may hold a lone surrogate, which JSON can carry and UTF-8 cannot.
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _ENCODER.encode(document).encode("ascii")
 
 
 def sha256_of(document: Any) -> str:

@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
+from itertools import repeat
 
 from streams.errors import DecodeError, ShareError
 from streams.record import Record
@@ -84,9 +85,13 @@ class DeadLetters(ABC):
                 f"({error}). Correct the producer or the field names, or raise dead_letters.max_share"
             )
 
-    def passed(self) -> None:
-        """Note one record that did become an example."""
-        self._note(dead=False)
+    def passed(self, count: int = 1) -> None:
+        """Note that `count` records did become examples."""
+        if self._num_dead:
+            for _ in range(count):
+                self._note(dead=False)
+        else:
+            self._recent.extend(repeat(False, count))
 
     @abstractmethod
     def flush(self) -> None:

@@ -97,10 +97,13 @@ class JsonDecoder(Decoder):
             features=_clean(features) if features else {},
             target=self._target(row.f1),
             weight=1.0 if row.f4 is None else self._weight(row.f4),
-            slices={name: _string(v) for name, attribute in self._slices if (v := getattr(row, attribute)) is not None},
+            slices=self._slices_of(row) if self._slices else {},
             time_s=(record.timestamp_s or None) if row.f3 is None else self._time(row.f3),
             offset=record.offset,
         )
+
+    def _slices_of(self, row: Any) -> dict[str, str]:
+        return {name: _string(value) for name, attribute in self._slices if (value := getattr(row, attribute)) is not None}
 
     def _parse(self, value: bytes | None) -> object:
         if value is None:

@@ -112,6 +112,31 @@ def test_loaded_detector_goes_on_identically(name: str, cut: int) -> None:
 
 
 @every_detector
+@pytest.mark.parametrize("size", [7, 64])
+def test_values_taken_many_at_once_are_taken_one_by_one(name: str, size: int) -> None:
+    values = errors(1_000, 0.05, seed=3) + errors(1_500, 0.5, seed=4) + errors(533, 0.1, seed=5)
+    by_one, at_once = CASES[name](), CASES[name]()
+    expected = [(row, worse) for row, (alarm, worse) in enumerate(signals(by_one, values)) if alarm]
+    alarms, row = list[tuple[int, bool]](), 0
+    while row < len(values):
+        row += at_once.advance(np.array(values[row : min(len(values), row + size - row % size)]))
+        if at_once.drift_detected:
+            alarms.append((row - 1, at_once.worse))
+    assert alarms == expected
+    assert expected
+    assert json.dumps(plain(at_once.state_dict())) == json.dumps(plain(by_one.state_dict()))
+
+
+@every_detector
+def test_values_before_a_refused_one_are_taken(name: str) -> None:
+    by_one, at_once = CASES[name](), CASES[name]()
+    signals(by_one, errors(20, 0.1, seed=8))
+    with pytest.raises(ValueError, match="nan"):
+        at_once.advance(np.array([*errors(20, 0.1, seed=8), math.nan, 1.0]))
+    assert json.dumps(plain(at_once.state_dict())) == json.dumps(plain(by_one.state_dict()))
+
+
+@every_detector
 def test_loading_right_after_an_alarm_starts_anew_as_the_original_does(name: str) -> None:
     first, second = CASES[name](), CASES[name]()
     for value in errors(1_000, 0.05, seed=6) + errors(1_000, 0.6, seed=7):

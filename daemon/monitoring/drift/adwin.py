@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from river.drift.adwin import ADWIN
 
-from daemon.monitoring.drift.base import Detector, checked
+from daemon.monitoring.drift.base import Detector, Floats, checked
 from daemon.monitoring.saved import take
 from daemon.state import State
 
@@ -34,14 +34,22 @@ class Adwin(Detector):
         self.worse = False
 
     def update(self, x: float) -> None:
-        x = checked(x)
+        self.advance(np.array([checked(x)]))
+
+    def advance(self, x_N: Floats) -> int:
+        if not np.isfinite(x_N).all():
+            return super().advance(x_N)  # which takes those before it and refuses the one
         adwin = self._adwin
-        # River itself starts a fresh window at the update after an alarm, so its mean before this one is the old level.
+        # River itself starts a fresh window at the update after an alarm, so the mean before that is the old level.
         num_before, total_before = adwin.width, adwin.total
-        adwin.update(x)
-        self.drift_detected = bool(adwin.drift_detected)
-        if self.drift_detected:
-            self.worse = bool(adwin.estimation > total_before / num_before)
+        for num_taken, x in enumerate(x_N.tolist(), start=1):
+            adwin.update(x)
+            if adwin.drift_detected:
+                self.drift_detected, self.worse = True, bool(adwin.estimation > total_before / num_before)
+                return num_taken
+            num_before, total_before = num_before + 1, total_before + x
+        self.drift_detected = False
+        return len(x_N)
 
     def state_dict(self) -> State:
         # The window lives in a Rust object whose only door is this pair of bytes in and out.

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 
+import numpy as np
+from numpy.typing import NDArray
+
 from daemon.state import State
+
+Floats = NDArray[np.float64]
 
 
 class Detector(ABC):
@@ -24,6 +29,17 @@ class Detector(ABC):
     @abstractmethod
     def update(self, x: float) -> None:
         """Take the next value and set `drift_detected`."""
+
+    def advance(self, x_N: Floats) -> int:
+        """Take values in their order up to the first that raises an alarm, or all of them; how many were taken. N is above 0.
+
+        As `update` of each, and open to be done faster.
+        """
+        for num_taken, x in enumerate(x_N.tolist(), start=1):
+            self.update(x)
+            if self.drift_detected:
+                return num_taken
+        return len(x_N)
 
     @abstractmethod
     def state_dict(self) -> State:

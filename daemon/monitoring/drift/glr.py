@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.compiled import compiled
-from daemon.monitoring.drift.base import Detector, checked_share
+from daemon.monitoring.drift.base import Detector, Floats, checked_share
 from daemon.monitoring.saved import take
 from daemon.state import State
 
@@ -24,8 +24,6 @@ FALL_EVERY_ROWS: Final = 16
 
 # What a row shows.
 NONE, RISE, FALL = 0, 1, 2
-
-Floats = NDArray[np.float64]
 
 
 class LikelihoodRatio(Detector):
@@ -72,13 +70,18 @@ class LikelihoodRatio(Detector):
         self.worse = False
 
     def update(self, x: float) -> None:
-        x = checked_share(x)
+        self.advance(np.array([checked_share(x)], np.float64))
+
+    def advance(self, x_N: Floats) -> int:
+        if not ((x_N >= 0.0) & (x_N <= 1.0)).all():
+            return super().advance(x_N)  # which takes those before it and refuses the one
         if self.drift_detected:
             self._sums[:], self._num_corners[:] = 0.0, 1
-        found = _update(x, self._threshold, self._sums, self._lower, self._upper, self._num_corners)
+        num_taken, found = _advance(x_N, self._threshold, self._sums, self._lower, self._upper, self._num_corners)
         self.drift_detected = found != NONE
         if self.drift_detected:
             self.worse = found == RISE
+        return num_taken
 
     def state_dict(self) -> State:
         num_lower, num_upper = self._num_corners
@@ -99,6 +102,19 @@ class LikelihoodRatio(Detector):
             hull[: len(corners)] = corners
         self.drift_detected = take(state, "drift_detected", owner=owner)
         self.worse = take(state, "worse", owner=owner)
+
+
+@compiled
+def _advance(
+    x_N: Floats, threshold: float, sums: Floats, lower: Floats, upper: Floats, num_corners: NDArray[np.int64]
+) -> tuple[int, int]:
+    """Take rows in, up to the first that shows something; how many, and what the last of them showed."""
+    found = NONE
+    for n in range(len(x_N)):
+        found = _update(x_N[n], threshold, sums, lower, upper, num_corners)
+        if found != NONE:
+            return n + 1, found
+    return len(x_N), found
 
 
 @compiled

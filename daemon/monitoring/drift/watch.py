@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
+import numpy as np
+
 from daemon.errors import ConfigError
-from daemon.monitoring.drift.base import Detector, checked
+from daemon.monitoring.drift.base import Detector, Floats, checked
 from daemon.monitoring.saved import take
 from daemon.state import State
 
@@ -44,16 +46,24 @@ class Watch(Detector):
         self.worse = False
 
     def update(self, x: float) -> None:
-        if self._num_paused:
-            checked(x)
-            self._num_paused -= 1
-            self.drift_detected = False
-            return
-        self.detector.update(x)
-        self.drift_detected = self.detector.drift_detected and (self._both or self.detector.worse)
-        if self.drift_detected:
-            self.worse = self.detector.worse
-            self._num_paused = self._pause_rows
+        self.advance(np.array([x], np.float64))
+
+    def advance(self, x_N: Floats) -> int:
+        num_taken = 0
+        while num_taken < len(x_N):
+            if self._num_paused:
+                checked(x_N[num_taken])
+                self.drift_detected = False
+                self._num_paused -= 1
+                num_taken += 1
+                continue
+            num_taken += self.detector.advance(x_N[num_taken:])
+            self.drift_detected = self.detector.drift_detected and (self._both or self.detector.worse)
+            if self.drift_detected:
+                self.worse = self.detector.worse
+                self._num_paused = self._pause_rows
+                break
+        return num_taken
 
     def state_dict(self) -> State:
         return {

@@ -25,14 +25,12 @@ def test_not_judged_before_a_hundred_records() -> None:
 
 def test_share_is_taken_over_the_last_thousand_records() -> None:
     letters = NoDeadLetters(max_share=0.1)
-    for _ in range(5000):
-        letters.passed()
+    letters.passed(5000)
     for _ in range(100):
         letters.send(RECORD, ERROR)
     with pytest.raises(DeadLetterError, match=r"101 of the last 1000"):
         letters.send(RECORD, ERROR)
-    for _ in range(1000):
-        letters.passed()
+    letters.passed(1000)
     letters.send(RECORD, ERROR)
 
 
