@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from daemon.errors import ConfigError
-from daemon.monitoring.alarm import INPUTS, Alarm
+from daemon.monitoring.alarm import Alarm
+from daemon.monitoring.detectors import Detectors
 from daemon.monitoring.drift.base import Detector
 from daemon.monitoring.drift.inputs import InputShift
 from daemon.monitoring.metrics.auc import BinaryScores
@@ -20,7 +19,7 @@ from daemon.monitoring.metrics.classification import ClassificationMetrics
 from daemon.monitoring.metrics.regression import RegressionMetrics
 from daemon.monitoring.paired import capped
 from daemon.monitoring.rivals import Rivals
-from daemon.monitoring.saved import same_names, take
+from daemon.monitoring.saved import take
 from daemon.monitoring.scored import ScoredRows, answers, values
 from daemon.monitoring.slices import SliceMetrics
 from daemon.state import State
@@ -29,9 +28,6 @@ Floats = NDArray[np.float64]
 
 # Figures of report.json; what a task does not have is null there.
 FIGURES: Final = ("examples", "errors", "accuracy", "macro_f1", "kappa", "log_loss", "auc", "worst_500", "mae", "rmse")
-
-# A report lists every alarm of a sane stream; a detector gone wild must not fill the memory.
-MAX_ALARMS_KEPT: Final = 10_000
 
 
 class Evaluation:
@@ -90,12 +86,10 @@ class Evaluation:
         collects = collect_auc and task == "classification"
         self._scores = BinaryScores() if collects else None
         self._rivals = Rivals(task=task, new_metrics=self._new_metrics, has_experts=has_experts, collect_auc=collects)
-        self._detectors, self._inputs = dict(detectors), inputs
-        self._alarms: deque[Alarm] = deque(maxlen=MAX_ALARMS_KEPT)
+        self._detectors = Detectors(detectors, inputs=inputs, label_delay=label_delay)
         self._label_delay = label_delay
         self._num_unscored = 0
         self._on_their_way_2N = np.zeros((2, 0))  # targets, and whether they are to be learned
-        self._errors_on_their_way_N = np.empty(0)  # of the rows scored whose labels have not arrived
         self.loss_B, self.baseline_loss_B = np.empty(0), {name: np.empty(0) for name in self._rivals.baseline_names}
 
     def _new_metrics(self, has_probabilities: bool = True) -> Metrics:
@@ -106,12 +100,12 @@ class Evaluation:
     @property
     def alarm_directions(self) -> dict[str, tuple[str, ...]]:
         """Each detector with the directions that an alarm of its may have."""
-        return {**dict.fromkeys(self._detectors, ("worse", "better")), **({INPUTS: ("none",)} if self._inputs else {})}
+        return self._detectors.directions
 
     @property
     def num_alarms(self) -> int:
         """Alarms raised so far, of the newest 10,000."""
-        return len(self._alarms)
+        return self._detectors.num_alarms
 
     @property
     def rows(self) -> int:
@@ -143,24 +137,7 @@ class Evaluation:
         if self._scores is not None:
             self._scores.extend(target_B[first:], scored.output[first:])
         inputs_BD = None if scored.inputs_BD is None else scored.inputs_BD[first:]
-        alarms = self._detect(capped(self.loss_B[first:]), inputs_BD, start=start)
-        self._alarms.extend(alarms)
-        return alarms
-
-    def _detect(self, error_B: Floats, inputs_BD: NDArray[np.float32] | None, *, start: int) -> list[Alarm]:
-        """Show every detector what is known with each row from `start` on, in order: the error of the row whose label arrives
-        with it, and its own inputs. The alarms in the order of their rows."""
-        known_N = np.concatenate([self._errors_on_their_way_N, error_B])
-        num_arrived = max(0, len(known_N) - self._label_delay)
-        arrived_N, self._errors_on_their_way_N = known_N[:num_arrived], known_N[num_arrived:]
-        first = start + len(error_B) - len(arrived_N)
-        alarms = [alarm for name, detector in self._detectors.items() for alarm in _alarms(name, detector, arrived_N, first)]
-        if self._inputs is not None and inputs_BD is not None:
-            for row, inputs_D in enumerate(inputs_BD):
-                self._inputs.update(inputs_D)
-                if self._inputs.drift_detected:
-                    alarms.append(Alarm(example=start + row, detector=INPUTS, direction="none"))
-        return sorted(alarms, key=lambda alarm: alarm.example)
+        return self._detectors.observe(capped(self.loss_B[first:]), inputs_BD, start=start)
 
     def since_start(self) -> Figures:
         """The model's figures over all rows."""
@@ -201,7 +178,7 @@ class Evaluation:
                 name: _reported({**figures, "auc": rivals_auc.get(name)})
                 for name, figures in self.baselines_since_start().items()
             },
-            "drift_alarms": [asdict(alarm) for alarm in self._alarms],
+            "drift_alarms": self._detectors.report(),
         }
 
     def state_dict(self) -> State:
@@ -210,27 +187,13 @@ class Evaluation:
         if self._scores is not None:
             metrics["scores"] = self._scores.state_dict()
         if self._label_delay:
-            metrics["late"] = {
-                "unscored": self._num_unscored,
-                "targets": self._on_their_way_2N.copy(),
-                "errors": self._errors_on_their_way_N.tolist(),
-            }
-        return {
-            "metrics": metrics,
-            "baselines": self._rivals.state_dict(),
-            "detectors": {
-                "each": {name: detector.state_dict() for name, detector in self._detectors.items()},
-                "inputs": {} if self._inputs is None else self._inputs.state_dict(),
-                "alarms": [[alarm.example, alarm.detector, alarm.direction] for alarm in self._alarms],
-            },
-        }
+            metrics["late"] = {"unscored": self._num_unscored, "targets": self._on_their_way_2N.copy()}
+        return {"metrics": metrics, "baselines": self._rivals.state_dict(), "detectors": self._detectors.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
         metrics, baselines, detectors = (
             take(state, part, owner="evaluation") for part in ("metrics", "baselines", "detectors")
         )
-        each = take(detectors, "each", owner="detectors")
-        same_names(each, self._detectors, owner="detectors")
         self._metrics.load_state_dict(take(metrics, "model", owner="metrics"))
         self._slices.load_state_dict(take(metrics, "slices", owner="metrics"))
         if self._scores is not None:
@@ -239,23 +202,8 @@ class Evaluation:
             late = take(metrics, "late", owner="metrics")
             self._num_unscored = int(late["unscored"])
             self._on_their_way_2N = np.array(late["targets"], np.float64)
-            self._errors_on_their_way_N = np.array(late["errors"], np.float64)
         self._rivals.load_state_dict(baselines)
-        for name, detector in self._detectors.items():
-            detector.load_state_dict(each[name])
-        if self._inputs is not None:
-            self._inputs.load_state_dict(take(detectors, "inputs", owner="detectors"))
-        alarms = take(detectors, "alarms", owner="detectors")
-        self._alarms = deque((Alarm(*alarm) for alarm in alarms), maxlen=MAX_ALARMS_KEPT)
-
-
-def _alarms(name: str, detector: Detector, error_N: Floats, first: int) -> Iterator[Alarm]:
-    """Show `detector` errors, the first of which is known with row `first`."""
-    num_taken = 0
-    while num_taken < len(error_N):
-        num_taken += detector.advance(error_N[num_taken:])
-        if detector.drift_detected:
-            yield Alarm(example=first + num_taken - 1, detector=name, direction="worse" if detector.worse else "better")
+        self._detectors.load_state_dict(detectors)
 
 
 def _reported(figures: Figures) -> Figures:
