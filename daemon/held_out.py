@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from daemon.gathering import TURN_S
 from daemon.learning.batch import Batch
 from daemon.learning.learner import Learner, Scored, inputs
+from daemon.learning.tasks.base import Target
 from daemon.monitoring.evaluation import FIGURES, Evaluation
 from streams.decoding.base import Decoder
 from streams.errors import DecodeError
@@ -28,12 +29,12 @@ def score_held_out(
 ) -> dict[str, dict[str, Any]]:
     """The figures of report.json for each way to predict, over all rows of `source` that can be decoded.
 
-    A label that the learner never met counts as an error. `dead_letters` counts the rows that cannot be decoded, of which the
-    log tells the first.
+    A label that the learner never met counts as an error, and as a class of its own. `dead_letters` counts the rows that cannot
+    be decoded, of which the log tells the first.
     """
     evaluations = {name: Evaluation(task=learner.task.name, detectors={}, window_rows=1, collect_auc=True) for name in predicts}
     source.open({})
-    ends, dead_letters = source.ends(), 0
+    ends, dead_letters, unmet = source.ends(), 0, dict[Target, int]()
     while not source.exhausted(ends):
         records = source.take_merged(batch_rows, ends=ends, timeout_s=TURN_S)
         examples = _decoded(records, decoder, tells=not dead_letters)
@@ -41,6 +42,8 @@ def score_held_out(
         if not examples:
             continue
         target_B = learner.task.look_up([example.target for example in examples])
+        for row in np.flatnonzero(np.isnan(target_B)):
+            target_B[row] = len(learner.task.labels) + unmet.setdefault(examples[row].target, len(unmet))
         for name, predict in predicts.items():
             scored = Scored(learner.task.labels, target_B, predict(inputs(examples)), np.zeros(len(examples)))
             evaluations[name].observe(scored)

@@ -69,7 +69,8 @@ class Pipeline:
                 "learned; ledger and checkpoint do not belong together: restore both from one backup"
             )
         decoded = self._decode(records)
-        examples, raised = self._cap.limited(decoded), list[Alarm]()
+        kept = self._admitted(decoded, self._cap.limited(decoded))
+        examples, num_learned, raised = [limited for _, _, limited in kept], 0, list[Alarm]()
         for piece in self.learner.pieces(examples):
             scored = self.learner.learn(piece)
             self._predictions.write(piece, scored, task=self.learner.task)
@@ -79,15 +80,16 @@ class Pipeline:
             if any(alarm.worse for alarm in alarms):
                 self.learner.react()
             raised += alarms
+            num_learned += int((scored.weight_B > 0.0).sum())
         self.step = plan.step
         self.positions = advance(self.positions, plan.runs)
         now_s = self._wall_clock()
-        self.arrivals.add([(self._live and record.timestamp_s) or now_s for record, _ in decoded], step=plan.step)
+        self.arrivals.add([(self._live and record.timestamp_s) or now_s for record, _, _ in kept], step=plan.step)
         self.newest_s |= {record.partition: record.timestamp_s for record in records if record.timestamp_s}
         self._telemetry.step(
-            learned=(num_learned := sum(example.weight > 0 for example in examples)),
+            learned=num_learned,
             scored=len(examples) - num_learned,
-            capped=sum(left.weight < whole.weight for left, (_, whole) in zip(examples, decoded, strict=True)),
+            capped=sum(limited.weight < whole.weight for _, whole, limited in kept),
             stats=self.learner.model.stats,
             evaluation=self.evaluation,
             labels=self.learner.task.labels,
@@ -152,7 +154,7 @@ class Pipeline:
         return digest(state)
 
     def _decode(self, records: Sequence[Record]) -> list[tuple[Record, Example]]:
-        """Those of `records` that are examples; what cannot be one, or brings a label too many, becomes a dead letter."""
+        """Those of `records` that are examples; what cannot be one becomes a dead letter."""
         decoded: list[tuple[Record, Example]] = []
         for record in records:
             try:
@@ -161,16 +163,22 @@ class Pipeline:
                 decoded.append((record, example))
             except DecodeError as error:
                 self._refuse(record, error)
-        admitted = self.learner.admits([example for _, example in decoded])
-        if all(admitted):
-            self.dead_letters.passed(len(decoded))
-            return decoded
-        for (record, example), ok in zip(decoded, admitted, strict=True):
+        return decoded
+
+    def _admitted(
+        self, decoded: Sequence[tuple[Record, Example]], limited: Sequence[Example]
+    ) -> list[tuple[Record, Example, Example]]:
+        """Record, example, and what the cap left of it, but for those that bring a label too many, which become dead letters.
+        The cap comes first: of what it leaves nothing of, no label is learned."""
+        admitted = self.learner.admits(limited)
+        self.dead_letters.passed(sum(admitted))
+        kept: list[tuple[Record, Example, Example]] = []
+        for (record, whole), example, ok in zip(decoded, limited, admitted, strict=True):
             if ok:
-                self.dead_letters.passed()
+                kept.append((record, whole, example))
             else:
-                self._refuse(record, DecodeError("label", f"{example.target!r} is not in the set of labels, or one too many"))
-        return [pair for pair, ok in zip(decoded, admitted, strict=True) if ok]
+                self._refuse(record, DecodeError("label", f"{whole.target!r} is not in the set of labels, or one too many"))
+        return kept
 
     def _refuse(self, record: Record, error: DecodeError) -> None:
         self.dead_letters.send(record, error)

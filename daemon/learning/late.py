@@ -81,13 +81,14 @@ class Late(Model):
         self._begin([*due, *new])
         outputs, num_learned = [], 0
         for row, (text, features) in enumerate(new):
-            self._pool.turn()
+            is_one_due = len(self._pending) == self._delay
+            self._pool.turn(self._pending[0].weight if is_one_due else 0.0)
             said = self._pool.say(len(due) + row)
             answers = self._pool.answers(said, balanced=self._blends)
             outputs.append(self._prior.blend(*answers) if len(answers) == 2 else answers[0] if answers else np.zeros(0))
             self._pool.look(said)
             self._pending.append(_Pending(text, features, float(target_B[row]), float(weight_B[row]), said, answers))
-            if len(self._pending) > self._delay:
+            if is_one_due:
                 self._learn_oldest(num_learned)
                 num_learned += 1
         self.best_expert, self.inputs_BD = self._pool.show()
@@ -99,7 +100,7 @@ class Late(Model):
             return
         self._begin([(row.text, row.features) for row in self._pending])
         for row in range(len(self._pending)):
-            self._pool.turn()
+            self._pool.turn(self._pending[0].weight)
             self._learn_oldest(row)
 
     def _begin(self, rows: Sequence[tuple[str, Mapping[str, float | str]]]) -> None:

@@ -86,6 +86,8 @@ def test_a_second_file_is_scored_and_not_learned(tmp_path: Path) -> None:
     alone, _ = backtest(tmp_path, learned, *flags)
     assert report["evaluation"]["examples"] == 4  # type: ignore[index]
     assert report["evaluation"]["errors"] == 2  # type: ignore[index]
+    # Of a (one target, one of two answers right) 2/3, of b (two targets, one of two answers right) 1/2, of c 0.
+    assert report["evaluation"]["macro_f1"] == pytest.approx(7 / 18)  # type: ignore[index]
     assert report["evaluation"]["dead_letters"] == report["balanced"]["dead_letters"] == 2  # type: ignore[index]
     assert report["dead_letters"] == 0
     assert alone["evaluation"] is None

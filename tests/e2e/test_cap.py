@@ -27,6 +27,24 @@ def test_a_cap_is_the_same_through_kills_and_is_no_part_of_other_runs(tmp_path: 
     assert train(tmp_path / "without", settings) != untouched
 
 
+def test_a_label_that_the_cap_leaves_nothing_of_takes_no_place(tmp_path: Path) -> None:
+    """Source x is past its cap when it brings "b": "c", which y brings, is the second of two labels, and not one too many."""
+    rows = [{"features": {"x": i % 3}, "label": "a", "shop": "x", "time": 1.7e9 + i} for i in range(40)]
+    rows += [
+        {"features": {"x": i % 3}, "label": "abc"[i % 3], "shop": "x" if i % 3 == 1 else "y", "time": 1.7e9} for i in range(24)
+    ]
+    file, counts = write_rows(tmp_path / "rows.jsonl", rows), []
+    for batch_rows in (1, 64):
+        settings = ["model.kind=linear", "decoding.slices={shop='shop'}", "cap.slice=shop", "cap.weight_per_minute=30"]
+        settings += ["task.max_labels=2", f"training.batch_rows={batch_rows}"]
+        done = learnd("backtest", str(file), "--report", str(tmp_path / "report.json"), settings=settings)
+        assert done.returncode == 0, done.stderr
+        report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+        counts.append((report["examples"], report["dead_letters"], report["state_sha256"]))
+    assert counts[0] == counts[1]
+    assert counts[0][1] < 10
+
+
 def test_a_backtest_of_a_file_without_times_is_refused_before_it(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.jsonl", [{"features": {"x": i}, "label": "ab"[i % 2], "shop": "x"} for i in range(4)])
     settings = ["model.kind=linear", "decoding.slices={shop='shop'}", "cap.slice=shop"]

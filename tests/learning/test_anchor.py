@@ -96,7 +96,7 @@ def test_an_alarm_while_it_holds_keeps_it_for_longer_and_changes_nothing_else() 
     learn(model, *rows(128, seed=2))
     before = model.state_dict()["anchor"]
     model.react()
-    model.turn()
+    model.turn(1.0)
     after = model.state_dict()["anchor"]
     assert (before.pop("rows_left"), after.pop("rows_left")) == (HOLD_ROWS - 128, HOLD_ROWS)
     assert_same_state(before, after)

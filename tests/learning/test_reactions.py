@@ -52,26 +52,26 @@ def test_a_reaction_that_is_switched_off_changes_no_bit() -> None:
     model = text_mixture(with_encoder=False)
     model._reactions = Reactions(faster_mixer=False)
     model.react()
-    model.turn()
+    model.turn(1.0)
     assert model.state_dict()["mixer"]["haste"] == {"rows_left": 0}
     model._reactions = Reactions()
     model.react()
-    model.turn()
+    model.turn(1.0)
     assert model.state_dict()["mixer"]["haste"] == {"rows_left": HASTE_ROWS}
 
 
-def learned(model: Model, *, cut: int) -> Model:
-    """400 rows in micro-batches of `cut`, with an alarm at row 130."""
+def learned(model: Model, *, cut: int, alarm_at: int = 130, not_learned: slice = slice(0)) -> Model:
+    """400 rows in micro-batches of `cut`, with an alarm at a row."""
     batch, target_B = topic_rows(400, seed=1)
+    weight_B = np.ones(400)
+    weight_B[not_learned] = 0.0
     rows = Batch(batch.texts, [{"x": float(len(text))} for text in batch.texts])
     for start in range(0, 400, cut):
         micro_batch = range(start, min(start + cut, 400))
-        for piece in model.pieces(np.ones(len(micro_batch))):
+        for piece in model.pieces(weight_B[micro_batch]):
             part = micro_batch[piece]
-            model.learn(
-                Batch([rows.texts[i] for i in part], [rows.features[i] for i in part]), target_B[part], np.ones(len(part))
-            )
-            if 130 in part:
+            model.learn(Batch([rows.texts[i] for i in part], [rows.features[i] for i in part]), target_B[part], weight_B[part])
+            if alarm_at in part:
                 model.react()
     return model
 
@@ -90,6 +90,28 @@ def test_where_micro_batches_end_does_not_change_when_a_reaction_applies(make: C
     assert whole.get("pool", whole)["anchor"]["holds"]
     for cut in (7, 64, 100):
         assert_same_state(learned(make(), cut=cut).state_dict(), whole)
+
+
+@pytest.mark.parametrize(
+    ("make", "delay"),
+    [
+        (make_mixture, 0),
+        (lambda: text_mixture(with_encoder=False), 0),
+        (lambda: Late(pool=text_mixture(with_encoder=False), delay=30, blends=True), 30),
+    ],
+    ids=["tables", "texts", "late labels"],
+)
+def test_an_alarm_on_a_row_that_is_not_learned_is_in_time_for_the_next_that_is(make: Callable[[], Model], delay: int) -> None:
+    """Rows 128 to 139 are only scored, after 128 that were learned: a reaction to one of them has its place before row 140."""
+    states = []
+    for cut in (1, 7, 64, 400):
+        model = learned(make(), cut=cut, alarm_at=130 + delay, not_learned=slice(128, 140))
+        states.append(model.state_dict())
+        assert_same_state(states[-1], states[0])
+    anchor = states[0].get("pool", states[0])["anchor"]
+    assert anchor["holds"]
+    in_time = learned(make(), cut=64, alarm_at=127 + delay, not_learned=slice(128, 140)).state_dict()
+    assert_same_state(in_time, states[0])
 
 
 def test_a_stream_with_a_drift_is_learned_alike_however_it_is_cut(tmp_path: Path, torch_switches: None) -> None:

@@ -290,6 +290,26 @@ def test_a_new_rate_and_a_re_warm_count_from_the_next_step(make: Make) -> None:
     assert model.stats()["learning_rate"] == 1e-3
 
 
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_an_alarm_on_rows_that_are_not_learned_is_in_time_for_the_next_step(make: Make, size: int) -> None:
+    """Rows 64 to 67 are only scored, between a step and the next."""
+    weight = ONES.copy()
+    weight[64:68] = 0.0
+    rates = []
+    for cut in (size, 68):
+        model = make()
+        feed(model, 0, 60)
+        for start in range(60, 80, cut):
+            rows = range(start, min(start + cut, 80))
+            for piece in model.pieces(weight[rows.start : rows.stop]):
+                part = rows[piece]
+                feed(model, part.start, part.stop, weight=weight)
+                if 65 in part:
+                    model.react()
+                    rates.append((model.stats()["slow_steps"], model.stats()["learning_rate"]))
+    assert rates == [(8, 2.5e-4)] * 2
+
+
 def test_a_weight_that_is_not_finite_is_noticed(make: Make) -> None:
     model = make()
     feed(model, 0, 16)

@@ -60,7 +60,7 @@ class Mixture(Pool):
         num_known = max(self.num_classes, int(target_B.max(initial=-1.0, where=weight_B > 0.0)) + 1)
         output_BC = np.zeros((len(batch), num_known))
         for row in range(len(batch)):
-            self.turn()
+            self.turn(weight_B[row])
             p_EK = self.say(row)
             mixed_K = self._mix(p_EK)
             self.look(p_EK)

@@ -130,17 +130,18 @@ class Pool(Model):
             extractor.learn(target, weight)
 
     def pieces(self, weight_B: Floats) -> list[slice]:
-        ends = {piece.stop for expert in self._stepping for piece in expert.pieces(weight_B)} | {len(weight_B)}
-        learned_B = np.flatnonzero(weight_B > 0)
-        ends |= set((learned_B[-(self.num_learned + 1) % REACT_ROWS :: REACT_ROWS] + 1).tolist())
-        return [slice(start, end) for start, end in pairwise(sorted({0, *ends}))]
+        cuts = {piece.stop for expert in self._stepping for piece in expert.pieces(weight_B)} | {0, len(weight_B)}
+        learned_N = np.flatnonzero(weight_B > 0)
+        cuts.update(learned_N[-self.num_learned % REACT_ROWS :: REACT_ROWS].tolist())
+        return [slice(start, end) for start, end in pairwise(sorted(cuts))]
 
     def react(self) -> None:
         self._reaction_due = True
 
-    def turn(self) -> None:
-        """Called before each row that may be learned: a reaction that waits for its place applies here, if this is it."""
-        if self._reaction_due and self.num_learned % REACT_ROWS == 0:
+    def turn(self, weight: float) -> None:
+        """Called before each row, with the weight that it is learned with: a reaction that waits for its place applies here, if
+        this is it. Rows of weight 0 lie before that place, so that an alarm on one of them is in time wherever it was cut."""
+        if self._reaction_due and weight > 0.0 and self.num_learned % REACT_ROWS == 0:
             self._reaction_due = False
             self._react_now()
 

@@ -49,7 +49,7 @@ class RegressionMixture(Pool):
         self.begin(batch)
         output_B = np.zeros(len(batch))
         for row in range(len(batch)):
-            self.turn()
+            self.turn(weight_B[row])
             p_E = self.say(row)
             output_B[row] = self._mixer.mix(p_E)
             self.look(p_E)

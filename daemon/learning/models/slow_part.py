@@ -62,11 +62,13 @@ class SlowPart:
         return self.network.head.out_features - 1 if self.classifies else 0
 
     def pieces(self, weight_B: NDArray[np.float64]) -> list[slice]:
-        """Consecutive rows, cut after each row that completes a step."""
-        learned_B = num_rows(self._pending) + np.cumsum(weight_B > 0)
-        due_B = (weight_B > 0) & (learned_B % self._rows_per_step == 0)
-        ends = [*(np.flatnonzero(due_B) + 1).tolist(), len(weight_B)]
-        return [slice(start, end) for start, end in pairwise([0, *ends]) if end > start]
+        """Consecutive rows, cut after each row that completes a step and before each that is the first of one: rows of weight 0
+        between the two are scored after the one step, and an alarm on them is in time for the other."""
+        learned_N = np.flatnonzero(weight_B > 0)
+        place_N = (num_rows(self._pending) + np.arange(len(learned_N))) % self._rows_per_step
+        first_N, last_N = learned_N[place_N == 0], learned_N[place_N == self._rows_per_step - 1]
+        cuts = {0, *first_N.tolist(), *(last_N + 1).tolist(), len(weight_B)}
+        return [slice(start, end) for start, end in pairwise(sorted(cuts))]
 
     def grow(self) -> None:
         """One more label is known: a copy of the spare, and so are its moments."""

@@ -41,7 +41,7 @@ class Adwin(Detector):
             return super().advance(x_N)  # which takes those before it and refuses the one
         adwin = self._adwin
         # River itself starts a fresh window at the update after an alarm, so the mean before that is the old level.
-        num_before, total_before = adwin.width, adwin.total
+        num_before, total_before = (0, 0.0) if adwin.drift_detected else (adwin.width, adwin.total)
         for num_taken, x in enumerate(x_N.tolist(), start=1):
             adwin.update(x)
             if adwin.drift_detected:

@@ -43,8 +43,9 @@ class Tally:
     >>> {name: round(value, 4) for name, value in tally.figures().items()}
     {'examples': 4, 'errors': 1, 'accuracy': 0.75, 'macro_f1': 0.7333, 'kappa': 0.5, 'log_loss': 0.6931}
 
-    Macro-F1 is the plain mean over every class that was a target or an answer (as in scikit-learn). Kappa after Cohen 1960,
-    "A coefficient of agreement for nominal scales"; None where chance alone would always agree.
+    Macro-F1 is the plain mean over every class that was a target or an answer (as in scikit-learn); an `UNKNOWN` target is no
+    class, for its own may come yet. Kappa after Cohen 1960, "A coefficient of agreement for nominal scales"; None where chance
+    alone would always agree.
     """
 
     def __init__(self, *, probabilistic: bool) -> None:
