@@ -68,8 +68,7 @@ class Pipeline:
                 f"step {plan.step} was planned after {plan.rows} rows, but {self.rows} rows and {self.step} steps were "
                 "learned; ledger and checkpoint do not belong together: restore both from one backup"
             )
-        decoded = self._decode(records)
-        kept = self._admitted(decoded, self._cap.limited(decoded))
+        kept = self._sorted_out(records)
         examples, num_learned, raised = [limited for _, _, limited in kept], 0, list[Alarm]()
         for piece in self.learner.pieces(examples):
             scored = self.learner.learn(piece)
@@ -153,32 +152,39 @@ class Pipeline:
         del state["progress"]["step"], state["guard"]
         return digest(state)
 
-    def _decode(self, records: Sequence[Record]) -> list[tuple[Record, Example]]:
-        """Those of `records` that are examples; what cannot be one becomes a dead letter."""
-        decoded: list[tuple[Record, Example]] = []
-        for record in records:
-            try:
-                example = self._decoder.decode(record)
-                self._cap.require_time(record, example)
-                decoded.append((record, example))
-            except DecodeError as error:
-                self._refuse(record, error)
-        return decoded
-
-    def _admitted(
-        self, decoded: Sequence[tuple[Record, Example]], limited: Sequence[Example]
-    ) -> list[tuple[Record, Example, Example]]:
-        """Record, example, and what the cap left of it, but for those that bring a label too many, which become dead letters.
-        The cap comes first: of what it leaves nothing of, no label is learned."""
-        admitted = self.learner.admits(limited)
-        self.dead_letters.passed(sum(admitted))
+    def _sorted_out(self, records: Sequence[Record]) -> list[tuple[Record, Example, Example]]:
+        """Of each of `records` that is an example the record, the example, and what the cap leaves of it; what cannot be one,
+        or brings a label too many, becomes a dead letter. The cap comes first: a row of which it leaves nothing teaches no
+        label."""
+        found = [(record, self._decode(record)) for record in records]
+        decoded = [(record, example) for record, example in found if isinstance(example, Example)]
+        limited = self._cap.limited(decoded)
+        outcomes = zip(limited, self.learner.admits(limited), strict=True)
         kept: list[tuple[Record, Example, Example]] = []
-        for (record, whole), example, ok in zip(decoded, limited, admitted, strict=True):
-            if ok:
-                kept.append((record, whole, example))
+        num_passed = 0
+        for record, whole in found:  # in their order, so that the share of dead letters does not depend on the cut
+            if isinstance(whole, DecodeError):
+                error = whole
             else:
-                self._refuse(record, DecodeError("label", f"{whole.target!r} is not in the set of labels, or one too many"))
+                example, ok = next(outcomes)
+                if ok:
+                    kept.append((record, whole, example))
+                    num_passed += 1
+                    continue
+                error = DecodeError("label", f"{whole.target!r} is not in the set of labels, or one too many")
+            self.dead_letters.passed(num_passed)
+            num_passed = 0
+            self._refuse(record, error)
+        self.dead_letters.passed(num_passed)
         return kept
+
+    def _decode(self, record: Record) -> Example | DecodeError:
+        try:
+            example = self._decoder.decode(record)
+            self._cap.require_time(record, example)
+        except DecodeError as error:
+            return error
+        return example
 
     def _refuse(self, record: Record, error: DecodeError) -> None:
         self.dead_letters.send(record, error)

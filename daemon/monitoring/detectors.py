@@ -30,7 +30,7 @@ class Detectors:
     >>> detectors.observe(np.arange(200) % 10 == 0.0, None, start=0)
     []
     >>> detectors.observe(np.ones(50), None, start=200)
-    [Alarm(example=209, detector='glr', direction='worse')]
+    [Alarm(example=206, detector='glr', direction='worse')]
     """
 
     def __init__(self, of_the_error: Mapping[str, Detector], *, inputs: InputShift | None = None, label_delay: int = 0) -> None:

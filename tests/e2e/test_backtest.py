@@ -94,6 +94,17 @@ def test_a_second_file_is_scored_and_not_learned(tmp_path: Path) -> None:
     assert report["state_sha256"] == alone["state_sha256"]
 
 
+@pytest.mark.parametrize("batch_rows", [1, 64, 256])
+def test_the_share_of_dead_letters_is_that_of_the_rows_in_their_order(tmp_path: Path, batch_rows: int) -> None:
+    """Two of five rows are bad, anywhere in a micro-batch; half of the last 1,000 may be."""
+    bad_N = np.random.default_rng(1).random(1_500) < 0.4
+    file = tmp_path / "rows.csv"
+    file.write_text("x,label\n" + "".join(f"{i % 4},{'' if bad else 'ab'[i % 2]}\n" for i, bad in enumerate(bad_N)))
+    report, _ = backtest(tmp_path, file, "--set", "model.kind=linear", "--set", f"training.batch_rows={batch_rows}")
+    assert report["dead_letters"] == bad_N.sum()
+    assert report["examples"] == 1_500 - bad_N.sum()
+
+
 def test_the_gate_tells_what_it_would_have_done(tmp_path: Path) -> None:
     """Rows that are right, 300 with the other label, and rows that are right again."""
     random = np.random.default_rng(0)

@@ -238,7 +238,7 @@ def test_a_new_rate_and_the_reactions_reach_it(make: Callable[..., Model]) -> No
     learn(switched_off, 0, 64)
     before = expert(switched_off)
     switched_off.react()
-    switched_off.turn()
+    switched_off.turn(1.0)
     assert_same_state(before, expert(switched_off))
 
 
