@@ -13,6 +13,7 @@ from daemon.learning.anchor import Anchor
 from daemon.learning.batch import Batch
 from daemon.learning.calibration import LOG_FLOOR
 from daemon.learning.experts.base import Expert, Extractor
+from daemon.learning.lead import NOBODY, follow
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Floats, check_rows
 from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
@@ -53,6 +54,7 @@ class Mixture(Pool):
         self._mixer = mixer
         self._anchor = None if make_experts is None else Anchor(make_experts=make_experts)
         self.num_classes = 0
+        self._rows_since_new = 0  # learned since the one that brought the newest label
 
     def learn(self, batch: Batch, target_B: Floats, weight_B: Floats) -> Floats:
         check_rows(target_B.tolist(), weight_B.tolist(), classifies=True)
@@ -65,7 +67,7 @@ class Mixture(Pool):
             mixed_K = self._mix(p_EK)
             self.look(p_EK)
             if self.num_classes:
-                output_BC[row, : self.num_classes] = _over_known(mixed_K)
+                output_BC[row, : self.num_classes] = self._answer(mixed_K)
             if weight_B[row] > 0.0:
                 self._learn_row(int(target_B[row]), float(weight_B[row]), mixed_K, p_EK)
             self.num_rows += 1
@@ -77,7 +79,7 @@ class Mixture(Pool):
         output_BC = np.zeros((len(batch), self.num_classes))
         if self.num_classes:
             for row in range(len(batch)):
-                output_BC[row] = _over_known(self._mix(self.say(row)))
+                output_BC[row] = self._answer(self._mix(self.say(row)))
         return output_BC
 
     def predict_balanced(self, batch: Batch) -> Floats:
@@ -91,7 +93,7 @@ class Mixture(Pool):
         for row in range(len(batch) if self.num_classes else 0):
             said = self.say(row)
             balanced_C = self._balanced_answer()
-            output_BC[row] = _over_known(self._mix(said)) if balanced_C is None else balanced_C
+            output_BC[row] = self._answer(self._mix(said)) if balanced_C is None else balanced_C
         return output_BC
 
     def begin(self, batch: Batch) -> None:
@@ -114,6 +116,19 @@ class Mixture(Pool):
         num_experts = len(self._experts)
         mixed_K = self._mixer.mix(said[:num_experts])
         return mixed_K if self._anchor is None else self._anchor.join(mixed_K, said[num_experts:])
+
+    def _answer(self, mixed_K: Floats) -> Floats:
+        """(C,) for the current row, after `say`: `mixed_K` over the known labels.
+
+        A label that came once, behind n rows of others, may be rare, or have come to stay as where labels are sorted; by
+        Laplace's rule of succession both are as likely. So on the row right behind it, and where nobody leads, the likeliest
+        label is that of the experts which can do without how often each came, if they agree.
+        """
+        if self._rows_since_new == 0 and self._mixer.leader == NOBODY:
+            balanced_EK = np.array(self._balanced())
+            if len(balanced_EK) > 1 and np.ptp(balanced_EK[:, :-1].argmax(axis=1)) == 0:
+                mixed_K = follow(balanced_EK[0], mixed_K)
+        return _over_known(mixed_K)
 
     def answers(self, said: Floats, *, balanced: bool) -> tuple[Floats, ...]:
         if said.shape[1] == 1:
@@ -140,8 +155,12 @@ class Mixture(Pool):
 
     def _balanced_answer(self) -> Floats | None:
         """(C,) for the current row, after `say`."""
-        balanced = [p_K for p_K in (expert.predict_balanced() for expert in self._experts) if p_K is not None]
+        balanced = self._balanced()
         return _over_known(_geometric_mean(balanced)) if balanced else None
+
+    def _balanced(self) -> list[Floats]:
+        """(K,) of each expert that can answer so."""
+        return [p_K for p_K in (expert.predict_balanced() for expert in self._experts) if p_K is not None]
 
     def _learn_row(self, target: int, weight: float, mixed_K: Floats, said: Floats, *, late_by: int = 0) -> None:
         seen_as = min(target, len(mixed_K) - 1)  # a new label was predicted as the spare
@@ -151,6 +170,7 @@ class Mixture(Pool):
         if self._anchor is not None:
             self._anchor.learn(seen_as, weight, self._mixer)
         self._mixer.learn(seen_as, weight, late_by=late_by)
+        self._rows_since_new = 0 if target >= self.num_classes else self._rows_since_new + 1
         while self.num_classes <= target:
             for expert in self._experts:
                 expert.grow()
@@ -165,7 +185,7 @@ class Mixture(Pool):
 
     def state_dict(self) -> State:
         anchor = {} if self._anchor is None else {"anchor": self._anchor.state_dict()}
-        return super().state_dict() | anchor | {"num_classes": self.num_classes}
+        return super().state_dict() | anchor | self._classes()
 
     def state_bytes(self) -> dict[str, int]:
         return super().state_bytes() | ({} if self._anchor is None else {"anchor": self._anchor.num_bytes()})
@@ -174,17 +194,20 @@ class Mixture(Pool):
         super().load_state_dict(state)
         if self._anchor is not None:
             self._anchor.load_state_dict(state["anchor"], self._mixer)
-        self.num_classes = int(state["num_classes"])
+        self.num_classes, self._rows_since_new = int(state["num_classes"]), int(state["rows_since_new"])
 
     def weights(self) -> State:
         anchor = {} if self._anchor is None else {"anchor": self._anchor.weights()}
-        return super().weights() | anchor | {"num_classes": self.num_classes}
+        return super().weights() | anchor | self._classes()
+
+    def _classes(self) -> State:
+        return {"num_classes": self.num_classes, "rows_since_new": self._rows_since_new}
 
     def load_weights(self, state: State) -> None:
         super().load_weights(state)
         if self._anchor is not None:
             self._anchor.load_weights(state["anchor"], self._mixer)
-        self.num_classes = int(state["num_classes"])
+        self.num_classes, self._rows_since_new = int(state["num_classes"]), int(state["rows_since_new"])
 
 
 @compiled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,36 @@ def test_a_pool_without_a_balanced_answer_gives_its_own() -> None:
     model = Mixture(extractors={}, experts=experts, mixer=Mixer(num_experts=1))
     learn(model, range(20))
     assert model.predict_balanced(BATCH).tobytes() == model.predict(BATCH).tobytes()
+
+
+class SaysWithoutPrior(DecayedPrior):
+    """Holds the class `answer` for the likeliest, where all came as often."""
+
+    def __init__(self, *, name: str, answer: int) -> None:
+        super().__init__(half_life=math.inf, pseudo_count=0.5, name=name)
+        self._answer = answer
+
+    def predict_balanced(self) -> Floats:
+        balanced_K = np.full(len(self.predict()), 0.1)
+        balanced_K[self._answer] = 1.0
+        return balanced_K / balanced_K.sum()
+
+
+@pytest.mark.parametrize(("without_prior", "answers"), [((1, 1), 1), ((0, 0), 0), ((1, 0), 0), ((1,), 0)])
+def test_behind_the_first_row_of_a_label_its_frequency_counts_for_nothing(without_prior: tuple[int, ...], answers: int) -> None:
+    experts = [SaysWithoutPrior(name=f"expert_{e}", answer=answer) for e, answer in enumerate(without_prior)]
+    model = Mixture(extractors={}, experts=experts, mixer=Mixer(num_experts=len(experts)))
+    one_row = Batch(("",), ({},))
+    for _ in range(20):
+        model.learn(one_row, np.zeros(1), np.ones(1))
+    model.learn(one_row, np.ones(1), np.ones(1))
+    server = Mixture(extractors={}, experts=experts, mixer=Mixer(num_experts=len(experts)))
+    server.load_weights(model.weights())
+    assert model.predict(one_row).argmax() == server.predict(one_row).argmax() == answers
+    model.learn(one_row, np.zeros(1), np.zeros(1))
+    assert model.predict(one_row).argmax() == answers  # a row of weight 0 came between
+    assert model.learn(one_row, np.zeros(1), np.ones(1)).argmax() == answers
+    assert model.predict(one_row).argmax() == 0  # it is known now how the label went on
 
 
 def test_the_best_expert_is_the_one_with_the_fewest_errors_so_far() -> None:
