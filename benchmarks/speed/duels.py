@@ -68,6 +68,9 @@ DUELS: Final = (
     Duel("text_daemon", Contestant("text_daemon"), Contestant("text_2_bare"), 6_000, floor=0.9, aim=0.9),
     # As fast as 1 / 1.1 of the bare pass.
     Duel("encoder", Contestant("encoder"), Contestant("bare_encoder"), 256, floor=1 / 1.1, aim=1 / 1.1),
+    # How much of a row the Gram scan would save, and at how many errors more.
+    Duel("dense_2_classes", Contestant("dense_rows_2"), Contestant("dense_scan_2"), 2_000),
+    Duel("dense_77_classes", Contestant("dense_rows_77"), Contestant("dense_scan_77"), 6_000),
     Duel("text_2_classes", Contestant("text_2_bare"), None, 2_000, most_us=600),
     Duel("text_150_classes", Contestant("text_150_bare"), None, 2_000, most_us=1_000),
 )

@@ -8,14 +8,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.quality import streams
+from benchmarks.speed import dense
 from benchmarks.speed.worker import Measured, serve
 from daemon.assembly import models, sources
 from daemon.assembly.training import training
@@ -139,6 +142,15 @@ def _hundred_and_fifty_classes(num_rows: int) -> Path:
     return path
 
 
+def _embedded(name: str, num_rows: int) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
+    """(N, D) embeddings of a stream's texts, (N,) their labels in order of first appearance, and how many labels there are."""
+    rows = streams.read(streams.write(name, max_rows=num_rows))
+    texts, encoder = [row["text"] for row in rows], load_encoder("auto", device="cpu")
+    index = {label: i for i, label in enumerate(dict.fromkeys(row["label"] for row in rows))}
+    embedding_ND = RememberedEncoder(encoder, texts).encode(texts)
+    return embedding_ND, np.array([index[row["label"]] for row in rows]), len(index)
+
+
 def _table(num_rows: int) -> tuple[Settings, Path]:
     file = streams.write("elec2", max_rows=num_rows)
     return settings_for(file, folder="unused", inputs="features"), file
@@ -169,6 +181,9 @@ def make_pass(name: str, num_rows: int, stack: contextlib.ExitStack) -> Callable
         if name == "encoder":
             return lambda: encoder_pass(encoder, texts)
         return lambda: bare_encoder_pass(encoder._tokenizer, encoder._model, texts)
+    if name.startswith("dense"):
+        dense_pass = dense.rows_pass if "rows" in name else dense.scan_pass
+        return partial(dense_pass, *_embedded("banking77" if name.endswith("77") else "spam", num_rows))
     file = _hundred_and_fifty_classes(num_rows) if name == "text_150_bare" else streams.write("spam", max_rows=num_rows)
     settings, examples = stack.enter_context(_text(file))
     return {"text_daemon": lambda: daemon_pass(settings)}.get(name, lambda: bare_pass(settings, examples))

@@ -14,7 +14,9 @@ the same decoded rows; the first turn warms up and is not counted. Only ratios a
 median of the ratios turn by turn, how many times as fast learnd is. Encoder aside: embeddings were made before the clock
 started, but for `encoder`, which is learnd's frozen MiniLM in micro-batches of 64 in the stream's order against transformers
 alone on the same texts sorted by length. `*_daemon` is the loop of `learnd train` with ledger, checkpoints, gate and snapshots
-against its learner alone. Peers are told the label before each row, as learnd is. Accuracy is that over these rows alone.
+against its learner alone. `dense_*` is one linear softmax on embeddings by itself: learnd's steps, their sizes by
+coordinate, class and row, against the Gram scan, whose sizes are by coordinate and micro-batch, each at the rate that errs
+least on both streams. Peers are told the label before each row, as learnd is. Accuracy is that over these rows alone.
 
 | what | rows | learnd | against | ratio (lowest – highest) | accuracy | floor | aim | commit | day |
 |---|---|---|---|---|---|---|---|---|---|
@@ -33,8 +35,8 @@ def _row(duel: Duel, result: Mapping[str, Any]) -> str:
     cells = [
         duel.name,
         f"{ours['rows']:,}",
-        f"{ours['us_per_row']:,.0f} µs a row",
-        f"{theirs['us_per_row']:,.0f} µs a row, {duel.theirs.name}" if theirs and duel.theirs else "–",
+        _cost(ours),
+        f"{_cost(theirs)}, {duel.theirs.name}" if theirs and duel.theirs else "–",
         f"**{result['ratio']:.2f}** ({result['lowest']:.2f} – {result['highest']:.2f})" if theirs else "–",
         _accuracy(duel, ours, theirs),
         *_limits(duel, result),
@@ -44,10 +46,18 @@ def _row(duel: Duel, result: Mapping[str, Any]) -> str:
     return "| " + " | ".join(cells) + " |\n"
 
 
+def _cost(passed: Mapping[str, Any]) -> str:
+    """With one digit behind the point where it is small."""
+    us_per_row = passed["us_per_row"]
+    return f"{us_per_row:,.{0 if us_per_row >= 10 else 1}f} µs a row"
+
+
 def _limits(duel: Duel, result: Mapping[str, Any]) -> tuple[str, str]:
     if duel.most_us:
         met = result["ours"]["us_per_row"] <= duel.most_us
         return f"≤ {duel.most_us:,.0f} µs {_mark(met)}", "–"
+    if not duel.floor:
+        return "–", "–"
     floor, aim = (f"≥ {limit:.2f} {_mark(result['ratio'] >= limit)}" for limit in (duel.floor, duel.aim))
     return floor, aim
 

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.speed import __main__ as speed
+from benchmarks.speed import dense
 from benchmarks.speed.duels import DUELS, Contestant, Duel
 from benchmarks.speed.table import render
 from benchmarks.speed.worker import Worker, started
@@ -55,3 +57,18 @@ def test_a_worker_that_cannot_run_is_quoted() -> None:
 
 def test_names_of_duels_differ() -> None:
     assert len({duel.name for duel in DUELS}) == len(DUELS)
+
+
+def test_the_gram_scan_is_what_steps_of_these_sizes_are_one_by_one() -> None:
+    random = np.random.default_rng(0)
+    x_BD, target_B = random.normal(size=(20, 5)).astype(np.float32), random.integers(3, size=20)
+    first_DK, size_D = random.normal(size=(5, 3)).astype(np.float32), random.uniform(0.1, 0.5, size=5).astype(np.float32)
+    weight_DK, right = first_DK.astype(np.float64), 0
+    for x_D, target in zip(x_BD, target_B, strict=True):
+        logit_K = x_D @ weight_DK
+        right += logit_K.argmax() == target
+        error_K = np.exp(logit_K) / np.exp(logit_K).sum() - np.eye(3)[target]
+        weight_DK -= np.outer(size_D * x_D, error_K)
+    step_BK, scanned_right = dense._scan(x_BD @ first_DK, (x_BD * size_D) @ x_BD.T, target_B)
+    np.testing.assert_allclose(first_DK - (x_BD * size_D).T @ step_BK, weight_DK, atol=1e-4)
+    assert scanned_right == right

@@ -25,7 +25,9 @@ class SoftmaxBank(Bank):
 
     logit_k = Σ_j x_j W_jk + b_k + .3 ln p_k(LDA) over the hashed words and bytes and the embedding's D coordinates. A step
     is A += g², W −= weight · rate · g / √(A + 3e-5), with g = x_j (p_k − [k = y]), W and A by feature, class and rate. The
-    embedding has its own rate, the bias a tenth of the sparse one. The spare class is trained as a negative.
+    embedding has its own rate, the bias a tenth of the sparse one. The spare class is trained as a negative. The embedding is
+    stepped row by row as well, and not by a Gram scan, which needs step sizes by coordinate alone that hold through a
+    micro-batch: that saves little of a row's time and errs more often (`dense_*` in docs/speed.md).
 
     `experts()` are its R members for the pool, of which the first holds `table`, for others to share: with room for
     `num_logistic` logistic regressions. Memory is bounded by that of the table, and 2·R·K·(D + 1) float32.
