@@ -135,7 +135,7 @@ def _excess(case: Case, curves: Path, baselines: set[str]) -> dict[str, Any]:
         return {}
     rivals = {name: loss_N for name, loss_N in known.items() if name in baselines or name in SIMPLE_PEERS}
     found = worst_excess(known["learnd"], rivals, unscored=case.delay)
-    return {"excess": None if found is None else dict(zip(("share", "row", "rival", "difference"), found, strict=True))}
+    return {"excess": None if found is None else found._asdict()}
 
 
 if __name__ == "__main__":

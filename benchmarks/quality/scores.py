@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,12 +70,23 @@ def worst(loss_N: Floats) -> float | None:
     return float(1 - (total[WORST_ROWS:] - total[:-WORST_ROWS]).max() / WORST_ROWS)
 
 
-def worst_excess(loss_N: Floats, rivals: dict[str, Floats], *, unscored: int = 0) -> tuple[float, int, str, float] | None:
-    """How far the summed loss ever lies above that of the rival that is best at that row, as a share of the rival's.
+class Excess(NamedTuple):
+    """How far a summed loss lies above that of the rival that is best at that row; below zero where it lies below."""
 
-    Looked at after every row from the 1,000th on, of those behind the first `unscored` (see `figures`): (share, row counted
-    from 1, rival, the same as a difference); negative where it is always below. None for a shorter stream.
-    """
+    share: float
+    """Of the rival's summed loss, where that is worst."""
+    row: int
+    """Where, counted from 1."""
+    rival: str
+    difference: float
+    """The same as `share`, as a number of errors or their sum."""
+    end_share: float
+    """Behind the last row, over the rival that is best there."""
+
+
+def worst_excess(loss_N: Floats, rivals: dict[str, Floats], *, unscored: int = 0) -> Excess | None:
+    """Looked for behind every row from the 1,000th on, of those behind the first `unscored` (see `figures`). None for a shorter
+    stream."""
     loss_N, rivals = loss_N[unscored:], {name: rival_N[unscored:] for name, rival_N in rivals.items()}
     if len(loss_N) < SETTLED_ROWS or not rivals:
         return None
@@ -86,7 +98,8 @@ def worst_excess(loss_N: Floats, rivals: dict[str, Floats], *, unscored: int = 0
     share_N = total_N / np.maximum(best_N, 1e-12) - 1
     row = int(share_N.argmax())
     rival = names[int(total_RN[:, row].argmin())]
-    return float(share_N[row]), row + SETTLED_ROWS + unscored, rival, float(total_N[row] - best_N[row])
+    difference = float(total_N[row] - best_N[row])
+    return Excess(float(share_N[row]), row + SETTLED_ROWS + unscored, rival, difference, float(share_N[-1]))
 
 
 def _log_loss(target_N: Floats, p_N: Floats) -> float | None:

@@ -26,10 +26,11 @@ EXCESS: Final = """
 How far the summed errors (or absolute errors) of learnd ever lie above the best of last label, majority, decayed prior, naive
 Bayes and hashed logistic regression, looked at after every row from the 1,000th on (numbers: last value, mean and hashed least
 squares). At most 1 % is the promise; below zero learnd leads all the way. Where labels are late, rows before the first label
-are left out. "one error" is an excess of a single error, the least that there is: more than 1 % where there are few.
+are left out. "one error" is an excess of a single error, the least that there is: more than 1 % where there are few. Streams
+that simple learners are made for are in [made.md](made.md).
 
-| stream | worst excess | errors, or their sum | at row | over | promise |
-|---|---|---|---|---|---|
+| stream | worst excess | errors, or their sum | at row | over | promise | at the end |
+|---|---|---|---|---|---|---|
 """
 RUNS: Final = """
 ## Runs
@@ -128,10 +129,11 @@ def _limit(limit: Limit, goal: Goal, value: float | None, reached: Mapping[str, 
 
 def _excess_row(name: str, excess: Mapping[str, Any] | None) -> str:
     if excess is None:
-        return f"| {name} | fewer than 1,000 rows | – | – | – | – |\n"
+        return f"| {name} | fewer than 1,000 rows | – | – | – | – | – |\n"
     met = "✓" if excess["share"] <= MOST_EXCESS else "one error" if excess["difference"] == 1.0 else "✗"
-    cells = f"{excess['share']:+.1%} | {excess['difference']:+,.0f} | {excess['row']:,} | {excess['rival']} | {met}"
-    return f"| {name} | {cells} |\n"
+    worst = f"{excess['share']:+.1%} | {excess['difference']:+,.0f} | {excess['row']:,} | {excess['rival']} | {met}"
+    at_end = f"{excess['end_share']:+.1%} {'✓' if excess['end_share'] <= MOST_EXCESS else '✗'}"
+    return f"| {name} | {worst} | {at_end} |\n"
 
 
 def _peer_rows(case: Case, result: Mapping[str, Any]) -> str:

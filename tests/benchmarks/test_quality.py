@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.quality import peers, results, streams
+from benchmarks.quality import made, made_streams, peers, results, streams
 from benchmarks.quality.baselines import baseline_answers
 from benchmarks.quality.burst import AFTER, EXTREME, FLIPPED, LENGTH, PROBE, burst
 from benchmarks.quality.cases import CASES, Beside, Case, Goal
@@ -55,11 +56,17 @@ def test_excess_is_over_whoever_leads_at_that_row() -> None:
     late_N[1:101] = 1
     late_N[1_000:1_200] = 1
     # At row 1,000 `late` leads with 100 errors; from the 101st of its later errors on `early` does.
-    assert worst_excess(loss_N, {"early": early_N, "late": late_N}) == (pytest.approx(0.1), 1_000, "late", 10.0)
+    assert worst_excess(loss_N, {"early": early_N, "late": late_N}) == (
+        pytest.approx(0.1),
+        1_000,
+        "late",
+        10.0,
+        pytest.approx(110 / 200 - 1),
+    )
     assert worst_excess(loss_N[:999], {"early": early_N[:999]}) is None
     # Behind the first 100 rows, and the one after them, 10 errors are left of 110, and 100 of the 200 of `early`.
     found = worst_excess(loss_N, {"early": early_N}, unscored=100)
-    assert found == (pytest.approx(10 / 100 - 1), 1_100, "early", -90.0)
+    assert found == (pytest.approx(10 / 100 - 1), 1_100, "early", -90.0, pytest.approx(10 / 100 - 1))
 
 
 class Memory(Peer):
@@ -161,6 +168,22 @@ def test_a_burst_flips_labels_then_features_and_probes_what_it_never_learns() ->
     assert found.phases["clean"][0] == rows[300 + FLIPPED + EXTREME]
     assert found.after == rows[300 + LENGTH : -PROBE]
     assert found.probe == rows[-PROBE:]
+
+
+@pytest.mark.parametrize("kind", made_streams.KINDS, ids=lambda kind: kind.name)
+def test_a_seed_makes_one_stream_of_rows_with_inputs_and_a_label(kind: made_streams.Kind) -> None:
+    rows, again, other = (list(islice(kind.rows(seed), 50)) for seed in (1, 1, 2))
+    assert len(rows) == 50
+    assert rows == again != other
+    assert all(row.get("text") or row["features"] for row in rows)
+    assert {type(row["label"]) for row in rows} == {float if kind.task == "regression" else str}
+
+
+def test_what_is_lost_to_a_simple_learner_is_judged_by_one_for_all_seeds() -> None:
+    kind = made_streams.KINDS[0]
+    sums = {"learnd": [102.0, 150.0], "vw": [100.0, 160.0], "naive_bayes": [110.0, 149.0]}
+    page = made.render([kind], {kind.name: sums | {"stamp": {"commit": "abc", "date": "2000-01-01"}}})
+    assert "| 150 | 149 naive_bayes | +2.0% ✗ | +0.7% ✓ | abc | 2000-01-01 |" in page
 
 
 def test_names_of_cases_and_peers_are_known() -> None:
