@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -19,6 +20,8 @@ from daemon.serving.sockets import free_port
 from tests.launching import environment, launcher
 
 LIMIT_S = 120.0
+# Below those that the kernel hands out by itself, and apart for workers that run side by side.
+_ports = itertools.count(20_000 + 1_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")))
 
 
 def wait_until(holds: Callable[[], bool], *, what: str = "it") -> None:
@@ -91,7 +94,8 @@ def is_ready(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) 
 
 
 def any_port() -> int:
-    return free_port("127.0.0.1", preferred=0)
+    """One that is free now and stays so until it is bound."""
+    return free_port("127.0.0.1", preferred=next(_ports))
 
 
 def children(pid: int) -> list[int]:
