@@ -92,11 +92,6 @@ class Mixer:
         weight_E: Floats = self._share_F[:num_mixers] @ self._weight_ME + self._share_F[num_mixers:]
         return weight_E
 
-    @property
-    def leader(self) -> int:
-        """The expert whose likeliest class is the answer (see `Lead`), or -1."""
-        return self._lead.leader
-
     def mix(self, p_EK: Floats) -> Floats:
         """(K,) the mixed distribution. Kept for the `learn` that follows; changes nothing that is learned."""
         p_EK = self._calibration.apply(p_EK)

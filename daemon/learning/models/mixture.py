@@ -13,7 +13,7 @@ from daemon.learning.anchor import Anchor
 from daemon.learning.batch import Batch
 from daemon.learning.calibration import LOG_FLOOR
 from daemon.learning.experts.base import Expert, Extractor
-from daemon.learning.lead import NOBODY, follow
+from daemon.learning.lead import follow
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Floats, check_rows
 from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
@@ -120,11 +120,11 @@ class Mixture(Pool):
     def _answer(self, mixed_K: Floats) -> Floats:
         """(C,) for the current row, after `say`: `mixed_K` over the known labels.
 
-        A label that came once, behind n rows of others, may be rare, or have come to stay as where labels are sorted; by
-        Laplace's rule of succession both are as likely. So on the row right behind it, and where nobody leads, the likeliest
-        label is that of the experts which can do without how often each came, if they agree.
+        A second label that came once, behind n rows of the first, may be rare, or have come to stay as where labels are sorted;
+        by Laplace's rule of succession both are as likely. So on the row right behind it the likeliest label is that of the
+        experts which can do without how often each came, if they agree. Of later labels one knows how those before went on.
         """
-        if self._rows_since_new == 0 and self._mixer.leader == NOBODY:
+        if self.num_classes == 2 and self._rows_since_new == 0:
             balanced_EK = np.array(self._balanced())
             if len(balanced_EK) > 1 and np.ptp(balanced_EK[:, :-1].argmax(axis=1)) == 0:
                 mixed_K = follow(balanced_EK[0], mixed_K)

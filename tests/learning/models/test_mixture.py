@@ -180,7 +180,9 @@ class SaysWithoutPrior(DecayedPrior):
 
 
 @pytest.mark.parametrize(("without_prior", "answers"), [((1, 1), 1), ((0, 0), 0), ((1, 0), 0), ((1,), 0)])
-def test_behind_the_first_row_of_a_label_its_frequency_counts_for_nothing(without_prior: tuple[int, ...], answers: int) -> None:
+def test_behind_the_first_row_of_the_second_label_frequency_counts_for_nothing(
+    without_prior: tuple[int, ...], answers: int
+) -> None:
     experts = [SaysWithoutPrior(name=f"expert_{e}", answer=answer) for e, answer in enumerate(without_prior)]
     model = Mixture(extractors={}, experts=experts, mixer=Mixer(num_experts=len(experts)))
     one_row = Batch(("",), ({},))
@@ -194,6 +196,8 @@ def test_behind_the_first_row_of_a_label_its_frequency_counts_for_nothing(withou
     assert model.predict(one_row).argmax() == answers  # a row of weight 0 came between
     assert model.learn(one_row, np.zeros(1), np.ones(1)).argmax() == answers
     assert model.predict(one_row).argmax() == 0  # it is known now how the label went on
+    model.learn(one_row, np.full(1, 2.0), np.ones(1))
+    assert model.predict(one_row).argmax() == 0  # which holds for a third one, too
 
 
 def test_the_best_expert_is_the_one_with_the_fewest_errors_so_far() -> None:
