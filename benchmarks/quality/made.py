@@ -31,7 +31,7 @@ logger = logging.getLogger("benchmarks.quality.made")
 SEEDS: Final = range(1, 6)
 INTRO: Final = f"""# Streams made for simple learners
 
-Made by `python -m benchmarks.quality.made`; do not edit. Each kind of stream is drawn with seeds {SEEDS[0]} to {SEEDS[-1]}, \
+Made by `make bench-made`; do not edit. Each kind of stream is drawn with seeds {SEEDS[0]} to {SEEDS[-1]}, \
 {NUM_ROWS:,} rows each, and
 learned by `learnd backtest` with its one default configuration, by learnd's baselines, naive Bayes and Vowpal Wabbit. Errors
 (or absolute errors) are summed over the seeds; beside them stand those of the simple learner with the fewest. What learnd has
@@ -39,7 +39,8 @@ more is shown for the first {SETTLED_ROWS:,} rows, and for all of them. `✓` at
 said in `benchmarks/quality/made_streams.py`.
 
 Some excess nobody can avoid. A label that comes first on row n + 1 may be rare or have come to stay: one of majority and last
-label is right on the row behind it, and nobody knows which. Of a fair coin, one of five learners is always lucky.
+label is right on the row behind it, and nobody knows which. Of a fair coin, one of five learners is always lucky. The rest is
+what it costs learnd to find out, in the first few hundred rows, which of some twenty experts a stream is made for.
 
 | stream | what is true of it | learnd | best simple learner | first {SETTLED_ROWS:,} rows | all rows | commit | day |
 |---|---|---|---|---|---|---|---|
