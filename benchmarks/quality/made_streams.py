@@ -109,6 +109,23 @@ def mixed_columns(seed: int) -> Iterator[Row]:
     return _rows({"c": _named(value_N), "x": x_ND}, _coin(random, log_odds_N))
 
 
+def bag(seed: int, *, width: int, named: int) -> Iterator[Row]:
+    """Each row has `named` of many columns, those of one of three labels more often; the value is how often it was drawn."""
+    random = np.random.default_rng(seed)
+    p_V, p_KV = random.dirichlet(np.full(width, 0.1)), random.dirichlet(np.full(width, 0.03), size=3)
+    for label in random.integers(3, size=NUM_ROWS).tolist():
+        drawn, times = np.unique(random.choice(width, size=named, p=0.7 * p_V + 0.3 * p_KV[label]), return_counts=True)
+        yield {"features": {f"w{v}": float(n) for v, n in zip(drawn, times, strict=True)}, "label": str(label)}
+
+
+def holes(seed: int) -> Iterator[Row]:
+    """The rows of `gaussians`, in which every other value is missing."""
+    random = np.random.default_rng(seed)
+    for row in gaussians(seed):
+        kept = {name: value for name, value in row["features"].items() if random.uniform() < 0.5}
+        yield {"features": kept, "label": row["label"]}
+
+
 def runs(seed: int) -> Iterator[Row]:
     """Three labels that stay from row to row with .9, beside columns that say nothing."""
     random = np.random.default_rng(seed)
@@ -189,6 +206,9 @@ KINDS: Final = (
     Kind("identities", "a category of 2,000 values", identities),
     Kind("categories", "log odds that are a sum over categories", categories),
     Kind("mixed_columns", "log odds that are a sum of a category and numbers", mixed_columns),
+    Kind("bag", "12 of 300 columns in each row", partial(bag, width=300, named=12)),
+    Kind("bag_wide", "25 of 1,500 columns in each row", partial(bag, width=1_500, named=25)),
+    Kind("holes", "gaussians, every other value missing", holes),
     Kind("runs", "labels that stay", runs),
     Kind("sorted", "ten labels one after the other", sorted_labels),
     Kind("nothing", "labels that nothing tells of, three in ten are 1", partial(nothing, share=0.3)),

@@ -175,7 +175,7 @@ def test_a_seed_makes_one_stream_of_rows_with_inputs_and_a_label(kind: made_stre
     rows, again, other = (list(islice(kind.rows(seed), 50)) for seed in (1, 1, 2))
     assert len(rows) == 50
     assert rows == again != other
-    assert all(row.get("text") or row["features"] for row in rows)
+    assert all(("text" in row) != ("features" in row) for row in rows)
     assert {type(row["label"]) for row in rows} == {float if kind.task == "regression" else str}
 
 

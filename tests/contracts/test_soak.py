@@ -158,9 +158,9 @@ FOREST_BYTES = 8 * 2000 * MAX_COLUMNS + 32 * 100 * 2000
 # numbers by coordinate of the embedding are 2 · 3 rates · 12 classes, with 16 bytes to find them.
 SOFTMAX_BYTES = WORD_BYTES + GRAM_BYTES + 4 * NUM_FEATURES + (WIDTH + 1) * (2 * 3 * 12 * 4 + 16)
 LINEAR_BYTES = 128 << 20
-# Categories likewise, with four bytes of the index for each feature; naive Bayes has 48 bytes a column and class beside them.
+# Categories likewise, with four bytes of the index for each feature; naive Bayes has 80 bytes a column and class beside them.
 LOGISTIC_BYTES = logistic.MAX_BYTES + 4 * ((1 << logistic.CATEGORY_BITS) + 1 + MAX_COLUMNS)
-TABLE_BAYES_BYTES = table_bayes.MAX_BYTES + 4 * (1 << table_bayes.CATEGORY_BITS) + 48 * (MAX_COLUMNS + 1) * 3
+TABLE_BAYES_BYTES = table_bayes.MAX_BYTES + 4 * (1 << table_bayes.CATEGORY_BITS) + 80 * (MAX_COLUMNS + 1) * 3
 PROBIT_BYTES = probit.MAX_BYTES + 4 * ((1 << probit.CATEGORY_BITS) + MAX_COLUMNS) + 8 * 2 * 3 * (MAX_COLUMNS + 2) ** 2
 TILE_BYTES = {
     name: members * (tiles.MAX_BYTES + 2 * 4 * 4) + (4 << tiles.BITS)

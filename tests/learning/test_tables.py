@@ -267,3 +267,22 @@ def test_no_name_is_also_that_of_an_expert_on_texts() -> None:
     experts += table_experts(TableFeatures(label_history=True, earlier_rows=True), seed=0, words=words)
     names = [expert.name for expert in experts]
     assert len(set(names)) == len(names)
+
+
+def test_columns_that_are_left_out_where_they_are_zero_are_learned_as_by_logistic_regression() -> None:
+    """Each row names 12 of 700 words, those of its label somewhat more often: which are there is all there is to know."""
+    random = np.random.default_rng(3)
+    p_V, p_CV = random.dirichlet(np.full(700, 0.2)), random.dirichlet(np.full(700, 0.05), size=2)
+    target_B = random.integers(2, size=1_000)
+    named = [random.choice(700, size=12, p=0.7 * p_V + 0.3 * p_CV[target]) for target in target_B]
+    model = make_mixture()
+    batch = Batch([""] * 1_000, [{f"word {word}": 1.0 for word in words} for words in named])
+    output_BC = model.learn(batch, target_B.astype(np.float64), np.ones(1_000))
+    weight_V, square_V, errors = np.zeros(700), np.full(700, 1e-3), 0
+    for row, words in enumerate(map(np.unique, named)):
+        score = weight_V[words].sum()
+        errors += row >= 200 and (score > 0) != target_B[row]
+        gradient = 1 / (1 + np.exp(-score)) - target_B[row]
+        square_V[words] += gradient**2
+        weight_V[words] -= 0.2 * gradient / np.sqrt(square_V[words])
+    assert (output_BC.argmax(axis=1) != target_B)[200:].sum() <= errors

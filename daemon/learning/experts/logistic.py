@@ -29,7 +29,8 @@ DAMPING = 1e-3
 class LogisticBank(Bank):
     """R multinomial logistic regressions that differ in their learning rate alone and share one pass over the features.
 
-    logit_k = b_k + Σ_j x_j W_jk over the columns' running z-scores, an input of 1 for each category, and the words and pairs
+    logit_k = b_k + Σ_j x_j W_jk over the columns' running z-scores, an input of 1 for each category and for each column that is
+    there though it mostly is not, and the words and pairs
     of words of a text, scaled to length 1. A step is A += g², W −= weight · rate · g / √(A + 1e-3), with
     g = x_j (p_k − [k = y]), W and A by feature, class and rate. It is what is usually meant by a simple online learner: where
     what a label depends on adds up, over many columns or in one word of many, none of the others is as quick.
@@ -73,7 +74,7 @@ class LogisticBank(Bank):
     def predict(self) -> None:
         if table := self._table:
             self._indices, self._values, self._found = _columns(
-                table.known_N, table.z_N, table.category_N, self._first_category, self._slots.slot_F
+                table.known_N, table.z_N, table.category_N, table.marks_T, self._first_category, self._slots.slot_F
             )
         logit_RK = np.zeros((self._num_rates, self._slots.cells.shape[2]), dtype=np.float32)
         add_logits(self._found, self._values, self._slots.cells, 0, logit_RK)
@@ -133,12 +134,14 @@ def _columns(
     known_N: NDArray[np.int64],
     z_N: NDArray[np.float64],
     category_N: NDArray[np.uint64],
+    marks_T: NDArray[np.uint64],
     first_category: int,
     slot_F: Slots,
 ) -> tuple[Indices, Values, Slots]:
-    """(n,) the bias, the numbers that are not average and the categories of a row, their values, and their slots or -1."""
-    indices = np.empty(len(known_N) + 1, dtype=np.int32)
-    values = np.empty(len(known_N) + 1, dtype=np.float32)
+    """(n,) the bias, the numbers that are not average, the categories and the marks of a row, their values, and their slots or
+    -1."""
+    indices = np.empty(1 + len(known_N) + len(marks_T), dtype=np.int32)
+    values = np.empty(len(indices), dtype=np.float32)
     indices[0], values[0] = 0, 1.0
     num = 1
     for n in range(len(known_N)):
@@ -148,6 +151,9 @@ def _columns(
         elif known_N[n] == CATEGORY:
             indices[num], values[num] = first_category + int(category_N[n] >> _UNUSED_BITS), 1.0
             num += 1
+    for t in range(len(marks_T)):
+        indices[num], values[num] = first_category + int(marks_T[t] >> _UNUSED_BITS), 1.0
+        num += 1
     slots = np.empty(num, dtype=np.int32)
     for i in range(num):
         slots[i] = slot_F[indices[i]] - 1

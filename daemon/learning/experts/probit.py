@@ -106,8 +106,8 @@ class ProbitBank(Bank):
         """The inputs of the current row whose weights vary each by itself."""
         table, text = self._table, self._text
         indices, values = NO_INDICES, NO_VALUES
-        if table.num_categories or len(table.z_N) >= MAX_JOINT:
-            indices, values = _columns(table.known_N, table.z_N, table.category_N, table.max_columns)
+        if table.num_categories or len(table.z_N) >= MAX_JOINT or len(table.marks_T):
+            indices, values = _columns(table.known_N, table.z_N, table.category_N, table.marks_T, table.max_columns)
         if not text:
             return indices, values
         num_words = int(text.indices.searchsorted(np.int32(BLOCK_SIZE)))  # which stand first
@@ -180,11 +180,15 @@ _UNUSED_BITS = np.uint64(64 - CATEGORY_BITS)
 
 @compiled
 def _columns(
-    known_N: NDArray[np.int64], z_N: Floats, category_N: NDArray[np.uint64], first_category: int
+    known_N: NDArray[np.int64],
+    z_N: Floats,
+    category_N: NDArray[np.uint64],
+    marks_T: NDArray[np.uint64],
+    first_category: int,
 ) -> tuple[Indices, Values]:
-    """(n,) the columns behind the joint ones and the categories of a row, and their values."""
-    indices = np.empty(len(known_N), dtype=np.int32)
-    values = np.empty(len(known_N), dtype=np.float32)
+    """(n,) the columns behind the joint ones, the categories and the marks of a row, and their values."""
+    indices = np.empty(len(known_N) + len(marks_T), dtype=np.int32)
+    values = np.empty(len(indices), dtype=np.float32)
     num = 0
     for n in range(len(known_N)):
         if known_N[n] == NUMBER and n >= MAX_JOINT - 1 and z_N[n] != 0.0:
@@ -193,4 +197,7 @@ def _columns(
         elif known_N[n] == CATEGORY:
             indices[num], values[num] = first_category + int(category_N[n] >> _UNUSED_BITS), 1.0
             num += 1
+    for t in range(len(marks_T)):
+        indices[num], values[num] = first_category + int(marks_T[t] >> _UNUSED_BITS), 1.0
+        num += 1
     return indices[:num], values[:num]

@@ -11,7 +11,7 @@ from daemon.learning.experts.slots import Cells, Slots, SlotTable
 from daemon.learning.experts.tempered import TemperedSoftmax
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.table import TableFeatures
-from daemon.learning.features.table_kernels import CATEGORY, NUMBER
+from daemon.learning.features.table_kernels import CATEGORY, MISSING, NUMBER
 from daemon.state import State
 
 Floats = NDArray[np.float64]
@@ -24,8 +24,10 @@ MAX_BYTES = 64 << 20
 NARROWEST = 1e-3
 LEAST_VARIANCE = 1e-12
 NO_FEATURES = np.empty(0, np.int32)
-# Of a column and class: weight, mean and sum of squares about it; and as predicting reads it, centre, precision, constant.
-WEIGHT, MEAN, SQUARES, CENTRE, PRECISION, CONSTANT = range(6)
+# Of a column and class: weight, mean and sum of squares about it; and as predicting reads it, centre, precision, constant. Then
+# how much weight had a value there and how much had none, and the logarithms of both shares.
+WEIGHT, MEAN, SQUARES, CENTRE, PRECISION, CONSTANT, PRESENT, ABSENT, LOG_PRESENT, LOG_ABSENT = range(10)
+NUM_STATS = 10
 
 
 class TableBayes(Expert):
@@ -37,7 +39,10 @@ class TableBayes(Expert):
     in the pool, what they say of the row's text is added. Without ln(rows_k + ½) the answer is a balanced one: what was
     learned of a class does not fade while others come.
 
-    Memory: 48 bytes a column and class, and the categories seen within 64 MiB (see `SlotTable`).
+    Where a column was ever without a value, whether it has one counts, too: p(present | k) is its share among the class's rows
+    and one more, which is as the column is over all classes.
+
+    Memory: 80 bytes a column and class, and the categories seen within 64 MiB (see `SlotTable`).
 
     >>> bayes = TableBayes(name="bayes", table=TableFeatures())
     >>> bayes.grow()
@@ -55,7 +60,7 @@ class TableBayes(Expert):
         self._slots = SlotTable(num_features=1 << CATEGORY_BITS, num_planes=1, max_bytes=MAX_BYTES)
         self._rows_K = np.zeros(1)
         # The last of the classes is not the spare but all of them together.
-        self._column_NKS = np.zeros((0, 2, 6))
+        self._column_NKS = np.zeros((0, 2, NUM_STATS))
         self._num_categories_N = np.zeros(0)
 
     def predict(self) -> Floats:
@@ -148,8 +153,12 @@ def _scores(
 ) -> Floats:
     """(K,) the logarithms of the prior and of each column, summed."""
     score_K: Floats = prior_K.copy()
-    next_slot = 0
+    next_slot, every = 0, column_NKS.shape[1] - 1
     for n in range(min(len(known_N), len(column_NKS))):
+        if column_NKS[n, every, ABSENT] > 0.0:
+            which = LOG_ABSENT if known_N[n] == MISSING else LOG_PRESENT
+            for k in range(len(score_K)):
+                score_K[k] += column_NKS[n, k, which]
         if known_N[n] == NUMBER:
             for k in range(len(score_K)):
                 apart = value_N[n] - column_NKS[n, k, CENTRE]
@@ -168,6 +177,7 @@ def _learn(known_N: Ints, value_N: Floats, label: int, weight: float, column_NKS
     """Welford 1962, for the class and for all together; then what predicting reads of the class and of the spare."""
     every = column_NKS.shape[1] - 1
     for n in range(len(known_N)):
+        _learn_presence(known_N[n] != MISSING, label, weight, column_NKS[n])
         if known_N[n] == CATEGORY:
             column_NKS[n, label, WEIGHT] += weight
         elif known_N[n] == NUMBER:
@@ -187,3 +197,20 @@ def _learn(known_N: Ints, value_N: Floats, label: int, weight: float, column_NKS
                 own = max(own, NARROWEST * variance)
                 column_S[PRECISION] = 1.0 / own
                 column_S[CONSTANT] = -0.5 * np.log(own)
+
+
+@compiled
+def _learn_presence(present: bool, label: int, weight: float, column_KS: Floats) -> None:
+    every = len(column_KS) - 1
+    first = column_KS[every, ABSENT] == 0.0
+    for k in (label, every):
+        column_KS[k, PRESENT if present else ABSENT] += weight
+    absent = column_KS[every, ABSENT]
+    if absent == 0.0:
+        return
+    share = (column_KS[every, PRESENT] + 0.5) / (column_KS[every, PRESENT] + absent + 1.0)
+    for k in range(every):
+        if first or k == label or k == every - 1:
+            rows = column_KS[k, PRESENT] + column_KS[k, ABSENT] + 1.0
+            column_KS[k, LOG_PRESENT] = np.log((column_KS[k, PRESENT] + share) / rows)
+            column_KS[k, LOG_ABSENT] = np.log((column_KS[k, ABSENT] + 1.0 - share) / rows)

@@ -1,4 +1,4 @@
-"""What is read of the columns of a table past the most that are kept."""
+"""What is read of columns of which nothing is known: new ones, and those of a table past the most that are kept."""
 
 from __future__ import annotations
 
@@ -48,3 +48,8 @@ def tokens_past_limit(row: Iterable[tuple[str, str | float]]) -> NDArray[np.uint
     key_V = np.array([key for key, _ in numbers], np.uint64)
     value_V = np.array([value for _, value in numbers], np.float64) + 0.0  # -0 and 0 are one value
     return np.concatenate([category_T, tile_kernels.number_tokens(key_V, value_V.view(np.uint64))])
+
+
+def marks(row: Iterable[tuple[str, str | float]]) -> NDArray[np.uint64]:
+    """(T,) by hash, the name of each column with a number, and the category of each other."""
+    return np.array([hash_text(f"{name}\0{value}" if isinstance(value, str) else name) for name, value in row], np.uint64)

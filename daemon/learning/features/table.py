@@ -17,7 +17,7 @@ from daemon.learning.features.column_inputs import ColumnInputs
 from daemon.learning.features.hash_text import hash_text
 from daemon.learning.features.inputs import Dense, Tokens
 from daemon.learning.features.label_history import LabelHistory
-from daemon.learning.features.past_limit import ColumnLimit, tokens_past_limit
+from daemon.learning.features.past_limit import ColumnLimit, marks, tokens_past_limit
 from daemon.state import State
 
 # Columns that the watch on inputs sees.
@@ -30,7 +30,7 @@ TOKENS_PER_COLUMN = 2 + 6 * kernels.NUM_CHANGES
 
 class TableFeatures(Extractor):
     """Columns are discovered as they appear, up to `max_columns`; a value is a number or a category. Of later columns nothing
-    is remembered: they give tokens to `tiles` and `fine_tiles` alone (see `tokens_past_limit`), and the log tells the first.
+    is remembered: they give tokens to `tiles` and `fine_tiles` (see `tokens_past_limit`) and marks; the log tells the first.
 
     The current row gives
 
@@ -40,6 +40,8 @@ class TableFeatures(Extractor):
     - `context`, dense: z-scores; their change from the row before and from moving averages over 4, 16 and 64 rows, each over
       its mean size; the last two labels and their shares at half-lives of 4 and 32 rows (see `LabelHistory`).
     - `tiles`, `fine_tiles`, `context_tiles`: tokens by quantile of the same, with pairs of columns.
+    - `marks_T`: what is there that mostly is not, by hash: the names of columns that have a number here and none in most rows,
+      and from the second row on the names, or the categories, of columns that are new or past `max_columns`.
     - `raw_N`: the columns' numbers as they came, categories as a number in [0, 1) by hash, NaN where a value is missing.
     - `known_N`: whether a column has a number, a category (its hash in `category_N`) or none; `value_N` the numbers,
       `z_N` their z-scores.
@@ -72,7 +74,10 @@ class TableFeatures(Extractor):
         self._row: Mapping[str, float | str] = {}
         self._num_read = 0  # values of the current row whose columns are known
         self._categorical: list[int] = []  # columns with a category in the current row
-        self._past_limit: list[tuple[str, str | float]] = []  # of the current row, once all columns that may be are known
+        self.marks_T = np.zeros(0, dtype=np.uint64)
+        self._unknown: list[tuple[str, str | float]] = []  # of the current row, in columns not known
+        self._past_limit: list[tuple[str, str | float]] = []  # the same, once all columns that may be are known
+        self._num_learned = 0
         self._limit = ColumnLimit(max_columns=max_columns, read="only exact values and rough sizes are read, by hash")
         self._names: list[str] = []
         self._index: dict[str, int] = {}
@@ -133,12 +138,11 @@ class TableFeatures(Extractor):
         """The values of the current row by column; of names not yet known only those past the limit are kept."""
         self._kind_N[:] = kernels.MISSING
         self._num_read = 0
-        self._categorical, self._past_limit = [], []
+        self._categorical, self._unknown = [], []
         for name, value in self._row.items():
             column = self._index.get(name)
             if column is None:
-                if len(self._names) >= self.max_columns:
-                    self._past_limit.append((name, value))
+                self._unknown.append((name, value))
                 continue
             self._num_read += 1
             if isinstance(value, str):
@@ -148,9 +152,13 @@ class TableFeatures(Extractor):
             else:
                 self._kind_N[column] = kernels.NUMBER
                 self.value_N[column] = min(LARGEST, max(-LARGEST, value)) + 0.0  # + 0.0: -0 and 0 are one value
+        self._past_limit = self._unknown if len(self._names) >= self.max_columns else []
 
     def _encode_tiles(self) -> None:
         row = (self._key_N, self.category_N, self._bits_N, self.known_N, self._rank_N)
+        self.marks_T = kernels.rare_row(self.known_N, self.stats_NS, self._key_N)
+        if self._names and self._unknown:
+            self.marks_T = np.concatenate([self.marks_T, marks(self._unknown)])
         num_coarse = tile_kernels.tile_row(*row, 8, 32, 6, PAIRS, self._token_T)
         num_fine = tile_kernels.tile_row(*row, 16, 64, 12, PAIRS, self._fine_token_T)
         self.tiles.hashes_T = self._token_T[:num_coarse]
@@ -196,6 +204,7 @@ class TableFeatures(Extractor):
         if weight == 0.0:
             return
         self._discover()
+        self._num_learned += 1
         kernels.learn_row(self.value_N, self._kind_N, self.stats_NS, self._ring_NW, self._sorted_NW, self._size_N, self._next_N)
         self.labels.learn(int(target), self.context)
 
@@ -207,6 +216,7 @@ class TableFeatures(Extractor):
                 self._index[name] = len(self._names)
                 self._names.append(name)
             self._grow(len(new))
+            self.stats_NS[-len(new) :, kernels.ABSENT] = self._num_learned
             self._read_row()
         if self._past_limit:
             self._limit.tell(self._past_limit[0][0])
@@ -221,12 +231,13 @@ class TableFeatures(Extractor):
 
     def state_dict(self) -> State:
         statistics = {name.strip("_"): getattr(self, name).copy() for name in ARRAYS if name != "_sorted_NW"}
-        return {"names": list(self._names), "labels": self.labels.state_dict()} | statistics | self._inputs.state_dict()
+        own = {"names": list(self._names), "rows": self._num_learned, "labels": self.labels.state_dict()}
+        return own | statistics | self._inputs.state_dict()
 
     def load_state_dict(self, state: State) -> None:
         if state["ring_NW"].shape[1] != self._window:
             raise StateError(f"the saved rank window has {state['ring_NW'].shape[1]} rows, this one {self._window}; set it so")
-        self._names = list(state["names"])
+        self._names, self._num_learned = list(state["names"]), int(state["rows"])
         self._index = {name: column for column, name in enumerate(self._names)}
         self._allocate(len(self._names))
         for name in ARRAYS:

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 # Columns of `stats_NS`.
-COUNT, MEAN, SQUARES, PREVIOUS, AVERAGE, SPREAD, OUTLIERS, NUM_STATS = 0, 1, 2, 3, 4, 7, 11, 12
+COUNT, MEAN, SQUARES, PREVIOUS, AVERAGE, SPREAD, OUTLIERS, ABSENT, NUM_STATS = 0, 1, 2, 3, 4, 7, 11, 12, 13
 # Time constants of the moving averages, in rows: within an hour, a day and a week of hourly data.
 TAU_4, TAU_16, TAU_64 = 4.0, 16.0, 64.0
 NUM_CHANGES = 4
@@ -26,6 +26,8 @@ ABSURD = 1e12
 OUTLIER_RUN = 1000
 SETTLED_ROWS = 30
 SPREAD_LIMIT = 3.0
+# A column is rare where it had no number so many times as often as it had one.
+RARE = 3.0
 
 MISSING, NUMBER, CATEGORY = 0, 1, 2
 # A rank is uniform on 0…1; times √12 it has the variance of a z-score.
@@ -141,6 +143,7 @@ def learn_row(
     window = ring_NW.shape[1]
     for n in range(len(value_N)):
         if kind_N[n] != NUMBER:
+            stats_NS[n, ABSENT] += 1.0 if kind_N[n] == MISSING else 0.0
             continue
         value = value_N[n]
         if is_outlier(value, stats_NS[n]):
@@ -236,6 +239,18 @@ def dense_row(
                 context_D[place + 1 + c] = change_NC[n, c]
         elif known_N[n] == MISSING and slot_NS[n, 1] >= 0:
             current_D[slot_NS[n, 1]] = 1.0
+
+
+@compiled
+def rare_row(known_N: Ints, stats_NS: Floats, key_N: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """(T,) the keys of the columns that have a number here, and have none in most rows."""
+    rare_T = np.empty(len(known_N), dtype=np.uint64)
+    num = 0
+    for n in range(len(known_N)):
+        if known_N[n] == NUMBER and stats_NS[n, ABSENT] > RARE * stats_NS[n, COUNT]:
+            rare_T[num] = key_N[n]
+            num += 1
+    return rare_T[:num]
 
 
 @compiled

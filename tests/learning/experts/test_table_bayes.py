@@ -94,13 +94,25 @@ def test_an_identifier_decides_from_its_second_row_on() -> None:
     assert wrong <= 5
 
 
-def test_a_missing_value_says_nothing() -> None:
+def test_the_first_missing_value_says_nothing() -> None:
     learning = Learning()
     for label in (0, 1, 0, 1, 0, 1):
         learning.learn({"x": float(label), "y": 1.0}, label)
     without_column = scores(learning.predict({"y": 1.0}))
     assert abs(without_column[1]) < abs(scores(learning.predict({"x": 1.0, "y": 1.0}))[1])
     np.testing.assert_allclose(scores(learning.predict({})), [0.0, 0.0], atol=1e-12)
+
+
+def test_where_values_were_missing_it_counts_whether_there_is_one() -> None:
+    learning = Learning()
+    for row, label in [({"x": "a"}, 0), ({"x": "a"}, 0), ({}, 1)]:
+        learning.learn(row, label)
+    # Since x is known it was there in a row of class 0 and missing in one of class 1; over both in half of them, which is what
+    # one row more of each class has.
+    prior, missing = math.log(1.5 / 2.5), math.log(0.75 / 0.25)
+    np.testing.assert_allclose(without_temperature(learning, {})[1], prior + missing, rtol=1e-6)
+    category = math.log((1 / 2) / (2 / 3))
+    np.testing.assert_allclose(without_temperature(learning, {"x": "a"})[1], prior - missing + category, rtol=1e-6)
 
 
 def test_what_the_words_say_is_added() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from daemon.learning.batch import Batch
+from daemon.learning.features.hash_text import hash_text
 from daemon.learning.features.table import TableFeatures
 
 
@@ -34,3 +35,21 @@ def test_the_first_other_value_of_a_constant_column_is_read_and_an_absurd_one_is
     assert features.raw_N.tolist() == [5e6]
     features.encode(101)
     assert np.isnan(features.raw_N).all()
+
+
+def marks(features: TableFeatures, row: dict[str, float | str]) -> set[int]:
+    features.begin(Batch([""], [row]))
+    features.encode(0)
+    found = set(features.marks_T.tolist())
+    features.learn(0.0, 1.0)
+    return found
+
+
+def test_columns_that_are_new_rare_or_past_the_limit_are_marked() -> None:
+    features = TableFeatures(max_columns=3)
+    for _ in range(5):
+        assert marks(features, {"a": 1.0}) == set()  # not in the first row either, of which all columns are new
+    assert marks(features, {"a": 1.0, "b": 7.0, "c": "x"}) == {hash_text("b"), hash_text("c\0x")}
+    assert marks(features, {"a": 1.0, "b": 7.0, "c": "x"}) == {hash_text("b")}  # missing in 5 rows, there in 1
+    assert marks(features, {"a": 1.0, "b": 7.0, "d": 5.0}) == {hash_text("d")}  # there in 2
+    assert marks(features, {"a": 1.0, "b": 7.0, "d": "y"}) == {hash_text("d\0y")}
