@@ -16,7 +16,7 @@ from streams.files import RowSource
 from streams.rows import LineReader, RowReader, open_binary
 
 # Enough to meet both texts and features where rows have one or the other.
-_INSPECTED_ROWS = 100
+_INSPECTED_ROWS = 10_000
 # What a file is by the end of its name (before ".gz"), whatever its first row looks like.
 _KINDS = {".jsonl": "json", ".json": "json", ".ndjson": "json", ".csv": "csv"}
 
@@ -42,7 +42,7 @@ class TableSource(RowSource):
 
 
 def inspect(path: Path, *, fields: Fields) -> RowKinds:
-    """Whether any of the first 100 rows has a text, and whether any has features.
+    """Whether any of the first 10,000 rows has a text, and whether any has features.
 
     Raises `UnfitError` where there is no row, or none of them has a label.
     """
@@ -68,7 +68,7 @@ def inspect(path: Path, *, fields: Fields) -> RowKinds:
 
 
 def lacks_times(path: Path, *, fields: Fields, slice_field: str, is_lines: bool) -> bool:
-    """Whether any of the first 100 rows has the slice in `slice_field`, and none of those a time.
+    """Whether any of the first 10,000 rows has the slice in `slice_field`, and none of those a time.
 
     `is_lines` says that the file is read as JSON lines, whatever its name. Raises `UnfitError` where it cannot be read.
     """

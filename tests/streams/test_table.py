@@ -177,6 +177,11 @@ def test_rows_that_no_decoder_reads_are_no_matter_for_what_a_file_holds(tmp_path
     assert len(read(path)) == 2
 
 
+def test_features_that_come_thousands_of_rows_after_the_first_text_are_seen(tmp_path: Path) -> None:
+    lines = ['{"text": "a", "label": "x"}'] * 5_000 + ['{"features": {"n": 1}, "label": "y"}']
+    assert inspect(write(tmp_path / "a.jsonl", "\n".join(lines) + "\n"), fields=Fields()) == RowKinds(text=True, features=True)
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.CSV.gz"])
 def test_csv_by_its_name_whatever_the_header(tmp_path: Path, name: str) -> None:
     path, text = tmp_path / name, b"[x],label\n1,a\n"
