@@ -14,7 +14,7 @@ from daemon.learning.experts.softmax_kernels import add_logits, gradients, softm
 from daemon.learning.experts.text_table import TextTable
 from daemon.learning.features.hashing import Indices, Values
 from daemon.learning.features.table import TableFeatures
-from daemon.learning.features.table_kernels import CATEGORY, NUMBER
+from daemon.learning.features.table_kernels import CATEGORY, MARK, NUMBER
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
 
@@ -29,8 +29,8 @@ DAMPING = 1e-3
 class LogisticBank(Bank):
     """R multinomial logistic regressions that differ in their learning rate alone and share one pass over the features.
 
-    logit_k = b_k + Σ_j x_j W_jk over the columns' running z-scores, an input of 1 for each category and for each column that is
-    there though it mostly is not, and the words and pairs
+    logit_k = b_k + Σ_j x_j W_jk over the columns' running z-scores, an input of 1 for each category and of 3 for each column
+    that is there though it mostly is not, and the words and pairs
     of words of a text, scaled to length 1. A step is A += g², W −= weight · rate · g / √(A + 1e-3), with
     g = x_j (p_k − [k = y]), W and A by feature, class and rate. It is what is usually meant by a simple online learner: where
     what a label depends on adds up, over many columns or in one word of many, none of the others is as quick.
@@ -152,7 +152,7 @@ def _columns(
             indices[num], values[num] = first_category + int(category_N[n] >> _UNUSED_BITS), 1.0
             num += 1
     for t in range(len(marks_T)):
-        indices[num], values[num] = first_category + int(marks_T[t] >> _UNUSED_BITS), 1.0
+        indices[num], values[num] = first_category + int(marks_T[t] >> _UNUSED_BITS), MARK
         num += 1
     slots = np.empty(num, dtype=np.int32)
     for i in range(num):

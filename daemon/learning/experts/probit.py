@@ -14,7 +14,7 @@ from daemon.learning.experts.probit_kernels import learn, say
 from daemon.learning.experts.slots import SlotTable
 from daemon.learning.features.hashing import BLOCK_SIZE, Indices, Values
 from daemon.learning.features.table import TableFeatures
-from daemon.learning.features.table_kernels import CATEGORY, NUMBER
+from daemon.learning.features.table_kernels import CATEGORY, MARK, NUMBER
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
 
@@ -198,6 +198,6 @@ def _columns(
             indices[num], values[num] = first_category + int(category_N[n] >> _UNUSED_BITS), 1.0
             num += 1
     for t in range(len(marks_T)):
-        indices[num], values[num] = first_category + int(marks_T[t] >> _UNUSED_BITS), 1.0
+        indices[num], values[num] = first_category + int(marks_T[t] >> _UNUSED_BITS), MARK
         num += 1
     return indices[:num], values[:num]

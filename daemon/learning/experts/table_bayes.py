@@ -11,7 +11,7 @@ from daemon.learning.experts.slots import Cells, Slots, SlotTable
 from daemon.learning.experts.tempered import TemperedSoftmax
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.table import TableFeatures
-from daemon.learning.features.table_kernels import CATEGORY, MISSING, NUMBER
+from daemon.learning.features.table_kernels import CATEGORY, MISSING, NUMBER, RARE
 from daemon.state import State
 
 Floats = NDArray[np.float64]
@@ -39,7 +39,7 @@ class TableBayes(Expert):
     in the pool, what they say of the row's text is added. Without ln(rows_k + ½) the answer is a balanced one: what was
     learned of a class does not fade while others come.
 
-    Where a column was ever without a value, whether it has one counts, too: p(present | k) is its share among the class's rows
+    Where a column has no value in most rows, whether it has one counts, too: p(present | k) is its share among the class's rows
     and one more, which is as the column is over all classes.
 
     Memory: 80 bytes a column and class, and the categories seen within 64 MiB (see `SlotTable`).
@@ -155,7 +155,7 @@ def _scores(
     score_K: Floats = prior_K.copy()
     next_slot, every = 0, column_NKS.shape[1] - 1
     for n in range(min(len(known_N), len(column_NKS))):
-        if column_NKS[n, every, ABSENT] > 0.0:
+        if column_NKS[n, every, ABSENT] > RARE * column_NKS[n, every, PRESENT]:
             which = LOG_ABSENT if known_N[n] == MISSING else LOG_PRESENT
             for k in range(len(score_K)):
                 score_K[k] += column_NKS[n, k, which]

@@ -78,7 +78,9 @@ class TableFeatures(Extractor):
         self._unknown: list[tuple[str, str | float]] = []  # of the current row, in columns not known
         self._past_limit: list[tuple[str, str | float]] = []  # the same, once all columns that may be are known
         self._num_learned = 0
-        self._limit = ColumnLimit(max_columns=max_columns, read="only exact values and rough sizes are read, by hash")
+        self._limit = ColumnLimit(
+            max_columns=max_columns, read="only exact values, rough sizes and that it is there are read, by hash"
+        )
         self._names: list[str] = []
         self._index: dict[str, int] = {}
         self._allocate(0)

@@ -103,16 +103,18 @@ def test_the_first_missing_value_says_nothing() -> None:
     np.testing.assert_allclose(scores(learning.predict({})), [0.0, 0.0], atol=1e-12)
 
 
-def test_where_values_were_missing_it_counts_whether_there_is_one() -> None:
+def test_where_most_values_are_missing_it_counts_whether_there_is_one() -> None:
     learning = Learning()
-    for row, label in [({"x": "a"}, 0), ({"x": "a"}, 0), ({}, 1)]:
+    for row, label in [({"x": "a"}, 0), ({"x": "a"}, 0), *[({}, 1)] * 3]:
         learning.learn(row, label)
-    # Since x is known it was there in a row of class 0 and missing in one of class 1; over both in half of them, which is what
-    # one row more of each class has.
-    prior, missing = math.log(1.5 / 2.5), math.log(0.75 / 0.25)
-    np.testing.assert_allclose(without_temperature(learning, {})[1], prior + missing, rtol=1e-6)
-    category = math.log((1 / 2) / (2 / 3))
-    np.testing.assert_allclose(without_temperature(learning, {"x": "a"})[1], prior - missing + category, rtol=1e-6)
+    np.testing.assert_allclose(without_temperature(learning, {})[1], math.log(3.5 / 2.5), rtol=1e-6)  # three times as often yet
+    learning.learn({}, 1)
+    # Since x is known it was there in a row of class 0, which was last seen when it had been missing once: 1.5 of 3; of class 1
+    # it was missing in 4, when over both it was there in 1.5 of 6. One row more of each class is as the column was.
+    prior = math.log(4.5 / 2.5)
+    np.testing.assert_allclose(without_temperature(learning, {})[1], prior + math.log(4.75 / 5 / 0.25), rtol=1e-6)
+    present, category = math.log(0.25 / 5 / 0.75), math.log((1 / 2) / (2 / 3))
+    np.testing.assert_allclose(without_temperature(learning, {"x": "a"})[1], prior + present + category, rtol=1e-6)
 
 
 def test_what_the_words_say_is_added() -> None:
