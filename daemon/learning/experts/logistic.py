@@ -14,7 +14,7 @@ from daemon.learning.experts.softmax_kernels import add_logits, gradients, softm
 from daemon.learning.experts.text_table import TextTable
 from daemon.learning.features.hashing import Indices, Values
 from daemon.learning.features.table import TableFeatures
-from daemon.learning.features.table_kernels import CATEGORY, MARK, NUMBER
+from daemon.learning.features.table_kernels import CATEGORY, MARK, MARK_BITS, NUMBER
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
 
@@ -64,9 +64,9 @@ class LogisticBank(Bank):
         self._rate_R = np.array(rates, dtype=np.float32)
         self._held = TextTable(text=text, num_logistic=len(rates)) if text and not words else None
         self._words = words or self._held
-        # The bias is the first feature; columns and categories follow.
+        # The bias is the first feature; columns, categories and marks follow.
         self._first_category = 1 + (table.max_columns if table else 0)
-        num_features = self._first_category + (1 << CATEGORY_BITS if table else 0)
+        num_features = self._first_category + ((1 << CATEGORY_BITS) + (1 << MARK_BITS) if table else 0)
         self._slots = SlotTable(num_features=num_features, num_planes=2 * len(rates), max_bytes=MAX_BYTES)
         self._indices, self._values = _BIAS, _ONE
         self._found = self._slots.claim(_BIAS)
@@ -126,7 +126,7 @@ class LogisticBank(Bank):
 _BIAS = np.zeros(1, dtype=np.int32)
 _ONE = np.ones(1, dtype=np.float32)
 _DAMPING = np.float32(DAMPING)
-_UNUSED_BITS = np.uint64(64 - CATEGORY_BITS)
+_UNUSED_BITS, _UNUSED_MARK_BITS = np.uint64(64 - CATEGORY_BITS), np.uint64(64 - MARK_BITS)
 
 
 @compiled
@@ -152,7 +152,7 @@ def _columns(
             indices[num], values[num] = first_category + int(category_N[n] >> _UNUSED_BITS), 1.0
             num += 1
     for t in range(len(marks_T)):
-        indices[num], values[num] = first_category + int(marks_T[t] >> _UNUSED_BITS), MARK
+        indices[num], values[num] = first_category + (1 << CATEGORY_BITS) + int(marks_T[t] >> _UNUSED_MARK_BITS), MARK
         num += 1
     slots = np.empty(num, dtype=np.int32)
     for i in range(num):

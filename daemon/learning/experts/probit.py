@@ -14,7 +14,7 @@ from daemon.learning.experts.probit_kernels import learn, say
 from daemon.learning.experts.slots import SlotTable
 from daemon.learning.features.hashing import BLOCK_SIZE, Indices, Values
 from daemon.learning.features.table import TableFeatures
-from daemon.learning.features.table_kernels import CATEGORY, MARK, NUMBER
+from daemon.learning.features.table_kernels import CATEGORY, MARK, MARK_BITS, NUMBER
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
 
@@ -75,7 +75,7 @@ class ProbitBank(Bank):
         super().__init__(names=[f"probit_{member}" for member in range(len(drifts))])
         self._table, self._text = table, text
         self._noise, self._drift_R = noise, np.array(drifts, dtype=np.float64)
-        self._num_apart = table.max_columns + (1 << CATEGORY_BITS)
+        self._num_apart = table.max_columns + (1 << CATEGORY_BITS) + (1 << MARK_BITS)
         num_features = self._num_apart + (BLOCK_SIZE if text else 0)
         # Planes by member: the mean of a weight, and what its variance has lost.
         self._slots = SlotTable(num_features=num_features, num_planes=2 * len(drifts), max_bytes=MAX_BYTES)
@@ -175,7 +175,7 @@ class ProbitBank(Bank):
 
 NO_INDICES: Indices = np.zeros(0, dtype=np.int32)
 NO_VALUES: Values = np.zeros(0, dtype=np.float32)
-_UNUSED_BITS = np.uint64(64 - CATEGORY_BITS)
+_UNUSED_BITS, _UNUSED_MARK_BITS = np.uint64(64 - CATEGORY_BITS), np.uint64(64 - MARK_BITS)
 
 
 @compiled
@@ -198,6 +198,6 @@ def _columns(
             indices[num], values[num] = first_category + int(category_N[n] >> _UNUSED_BITS), 1.0
             num += 1
     for t in range(len(marks_T)):
-        indices[num], values[num] = first_category + int(marks_T[t] >> _UNUSED_BITS), MARK
+        indices[num], values[num] = first_category + (1 << CATEGORY_BITS) + int(marks_T[t] >> _UNUSED_MARK_BITS), MARK
         num += 1
     return indices[:num], values[:num]
