@@ -30,10 +30,10 @@ class LogisticBank(Bank):
     """R multinomial logistic regressions that differ in their learning rate alone and share one pass over the features.
 
     logit_k = b_k + Σ_j x_j W_jk over the columns' running z-scores, an input of 1 for each category and of 3 for each column
-    that is there though it mostly is not, and the words and pairs
-    of words of a text, scaled to length 1. A step is A += g², W −= weight · rate · g / √(A + 1e-3), with
-    g = x_j (p_k − [k = y]), W and A by feature, class and rate. It is what is usually meant by a simple online learner: where
-    what a label depends on adds up, over many columns or in one word of many, none of the others is as quick.
+    that is there though it mostly is not, and the words and pairs of words of a text, scaled to length 1. A step is A += g²,
+    W −= weight · rate · g / √(A + 1e-3), with g = x_j (p_k − [k = y]), W and A by feature, class and rate. It is what is
+    usually meant by a simple online learner: where what a label depends on adds up, over many columns or in one word of many,
+    none of the others is as quick.
 
     Words are in `words`, which another expert of the pool holds; without it, in a table of its own. Memory is bounded by that
     of the words and 128 MiB for categories (see `SlotTable`).

@@ -26,8 +26,7 @@ LEAST_VARIANCE = 1e-12
 NO_FEATURES = np.empty(0, np.int32)
 # Of a column and class: weight, mean and sum of squares about it; and as predicting reads it, centre, precision, constant. Then
 # how much weight had a value there and how much had none, and the logarithms of both shares.
-WEIGHT, MEAN, SQUARES, CENTRE, PRECISION, CONSTANT, PRESENT, ABSENT, LOG_PRESENT, LOG_ABSENT = range(10)
-NUM_STATS = 10
+WEIGHT, MEAN, SQUARES, CENTRE, PRECISION, CONSTANT, PRESENT, ABSENT, LOG_PRESENT, LOG_ABSENT, NUM_STATS = range(11)
 
 
 class TableBayes(Expert):
@@ -201,6 +200,8 @@ def _learn(known_N: Ints, value_N: Floats, label: int, weight: float, column_NKS
 
 @compiled
 def _learn_presence(present: bool, label: int, weight: float, column_KS: Floats) -> None:
+    """Count the row for the class and for all together; then the logarithms of the class and of the spare, or, where a value
+    is missing for the first time, of every class."""
     every = len(column_KS) - 1
     first = column_KS[every, ABSENT] == 0.0
     for k in (label, every):
