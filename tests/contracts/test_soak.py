@@ -18,11 +18,11 @@ import pytest
 from numpy.typing import NDArray
 
 from daemon.learning.batch import Batch
-from daemon.learning.experts import logistic, probit, table_bayes, tiles
+from daemon.learning.experts import tiles
 from daemon.learning.experts.base import array_bytes
 from daemon.learning.experts.text_table import GRAM_BYTES, WORD_BYTES
 from daemon.learning.features.hashing import NUM_FEATURES
-from daemon.learning.features.table_kernels import MARK_BITS
+from daemon.learning.features.sparse_row import CATEGORY_BITS, MARK_BITS, MAX_SLOTS
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.late import Late
 from daemon.learning.mixer import Mixer
@@ -160,11 +160,11 @@ FOREST_BYTES = 8 * 2000 * MAX_COLUMNS + 32 * 100 * 2000
 SOFTMAX_BYTES = WORD_BYTES + GRAM_BYTES + 4 * NUM_FEATURES + (WIDTH + 1) * (2 * 3 * 12 * 4 + 16)
 LINEAR_BYTES = 128 << 20
 # Categories likewise, with four bytes of the index for each feature; naive Bayes has 80 bytes a column and class beside them.
-LOGISTIC_BYTES = logistic.MAX_BYTES + 4 * ((1 << logistic.CATEGORY_BITS) + (1 << MARK_BITS) + 1 + MAX_COLUMNS)
-TABLE_BAYES_BYTES = table_bayes.MAX_BYTES + 4 * (1 << table_bayes.CATEGORY_BITS) + 80 * (MAX_COLUMNS + 1) * 3
-PROBIT_BYTES = (
-    probit.MAX_BYTES + 4 * ((1 << probit.CATEGORY_BITS) + (1 << MARK_BITS) + MAX_COLUMNS) + 8 * 2 * 3 * (MAX_COLUMNS + 2) ** 2
-)
+# A slot has 12 bytes beside its numbers: of each plane 4, for two classes and the spare in steps of four.
+INDEX_BYTES = 4 * ((1 << CATEGORY_BITS) + (1 << MARK_BITS) + MAX_COLUMNS)
+LOGISTIC_BYTES = MAX_SLOTS * (2 * 16 + 12) + INDEX_BYTES + 4
+TABLE_BAYES_BYTES = MAX_SLOTS * (16 + 12) + 4 * (1 << CATEGORY_BITS) + 80 * (MAX_COLUMNS + 1) * 3
+PROBIT_BYTES = MAX_SLOTS * (4 * 16 + 12) + INDEX_BYTES + 8 * 2 * 3 * (MAX_COLUMNS + 2) ** 2
 TILE_BYTES = {
     name: members * (tiles.MAX_BYTES + 2 * 4 * 4) + (4 << tiles.BITS)
     for name, members in (("tiles_slow", 3), ("tiles_fine", 1), ("context_tiles_slow", 2))

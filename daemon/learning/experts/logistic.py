@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from daemon.compiled import compiled
 from daemon.learning.experts.bank import Bank
-from daemon.learning.experts.slots import Slots, SlotTable
+from daemon.learning.experts.slots import SlotTable
 from daemon.learning.experts.softmax_kernels import add_logits, gradients, softmax, step_weights
 from daemon.learning.experts.text_table import TextTable
-from daemon.learning.features.hashing import Indices, Values
+from daemon.learning.features.sparse_row import MAX_BYTES, MAX_SLOTS, num_features, sparse_row
 from daemon.learning.features.table import TableFeatures
-from daemon.learning.features.table_kernels import CATEGORY, MARK, MARK_BITS, NUMBER
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
 
 RATES = (0.1, 0.5)
-# Categories hash to so many features, and all columns take so much memory.
-CATEGORY_BITS = 20
-MAX_BYTES = 128 << 20
 # AdaGrad's damping, in the units of a squared gradient.
 DAMPING = 1e-3
 
@@ -36,7 +30,7 @@ class LogisticBank(Bank):
     none of the others is as quick.
 
     Words are in `words`, which another expert of the pool holds; without it, in a table of its own. Memory is bounded by that
-    of the words and 128 MiB for categories (see `SlotTable`).
+    of the words and, for the others, 2¹⁸ categories and marks that came last within 128 MiB (see `SlotTable`).
 
     >>> text = TextFeatures(encoder=None)
     >>> text.indices, text.values = np.array([7], np.int32), np.ones(1, np.float32)
@@ -64,18 +58,19 @@ class LogisticBank(Bank):
         self._rate_R = np.array(rates, dtype=np.float32)
         self._held = TextTable(text=text, num_logistic=len(rates)) if text and not words else None
         self._words = words or self._held
-        # The bias is the first feature; columns, categories and marks follow.
-        self._first_category = 1 + (table.max_columns if table else 0)
-        num_features = self._first_category + ((1 << CATEGORY_BITS) + (1 << MARK_BITS) if table else 0)
-        self._slots = SlotTable(num_features=num_features, num_planes=2 * len(rates), max_bytes=MAX_BYTES)
+        self._slots = SlotTable(
+            num_features=num_features(table, num_biases=1) if table else 1,
+            num_planes=2 * len(rates),
+            max_bytes=MAX_BYTES,
+            max_slots=MAX_SLOTS,
+        )
         self._indices, self._values = _BIAS, _ONE
         self._found = self._slots.claim(_BIAS)
 
     def predict(self) -> None:
-        if table := self._table:
-            self._indices, self._values, self._found = _columns(
-                table.known_N, table.z_N, table.category_N, table.marks_T, self._first_category, self._slots.slot_F
-            )
+        if self._table:
+            self._indices, self._values = sparse_row(self._table, num_biases=1)
+            self._found = self._slots.find(self._indices)
         logit_RK = np.zeros((self._num_rates, self._slots.cells.shape[2]), dtype=np.float32)
         add_logits(self._found, self._values, self._slots.cells, 0, logit_RK)
         if self._words:
@@ -126,35 +121,3 @@ class LogisticBank(Bank):
 _BIAS = np.zeros(1, dtype=np.int32)
 _ONE = np.ones(1, dtype=np.float32)
 _DAMPING = np.float32(DAMPING)
-_UNUSED_BITS, _UNUSED_MARK_BITS = np.uint64(64 - CATEGORY_BITS), np.uint64(64 - MARK_BITS)
-
-
-@compiled
-def _columns(
-    known_N: NDArray[np.int64],
-    z_N: NDArray[np.float64],
-    category_N: NDArray[np.uint64],
-    marks_T: NDArray[np.uint64],
-    first_category: int,
-    slot_F: Slots,
-) -> tuple[Indices, Values, Slots]:
-    """(n,) the bias, the numbers that are not average, the categories and the marks of a row, their values, and their slots or
-    -1."""
-    indices = np.empty(1 + len(known_N) + len(marks_T), dtype=np.int32)
-    values = np.empty(len(indices), dtype=np.float32)
-    indices[0], values[0] = 0, 1.0
-    num = 1
-    for n in range(len(known_N)):
-        if known_N[n] == NUMBER and z_N[n] != 0.0:
-            indices[num], values[num] = 1 + n, z_N[n]
-            num += 1
-        elif known_N[n] == CATEGORY:
-            indices[num], values[num] = first_category + int(category_N[n] >> _UNUSED_BITS), 1.0
-            num += 1
-    for t in range(len(marks_T)):
-        indices[num], values[num] = first_category + (1 << CATEGORY_BITS) + int(marks_T[t] >> _UNUSED_MARK_BITS), MARK
-        num += 1
-    slots = np.empty(num, dtype=np.int32)
-    for i in range(num):
-        slots[i] = slot_F[indices[i]] - 1
-    return indices[:num], values[:num], slots

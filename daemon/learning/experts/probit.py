@@ -8,13 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.compiled import compiled
 from daemon.learning.experts.bank import Bank
 from daemon.learning.experts.probit_kernels import learn, say
 from daemon.learning.experts.slots import SlotTable
 from daemon.learning.features.hashing import BLOCK_SIZE, Indices, Values
+from daemon.learning.features.sparse_row import MAX_BYTES, MAX_SLOTS, num_features, sparse_row
 from daemon.learning.features.table import TableFeatures
-from daemon.learning.features.table_kernels import CATEGORY, MARK, MARK_BITS, NUMBER
 from daemon.learning.features.text import TextFeatures
 from daemon.state import State
 
@@ -29,8 +28,6 @@ MAX_JOINT = 64
 MAX_NUMBERS = 64 * MAX_JOINT * MAX_JOINT
 # How long the input of a text is: its words, of which each text has a few that count, together say as much as some columns.
 TEXT_LENGTH = 4.0
-CATEGORY_BITS = 20
-MAX_BYTES = 128 << 20
 # A label starts as if it had come so often.
 PSEUDO_COUNT = 0.5
 
@@ -46,8 +43,8 @@ class ProbitBank(Bank):
     sum, this finds it from far fewer rows than gradient steps do.
 
     A weight of the row counts it so often, as far as what the row says is a Gaussian: precisions add up. Memory:
-    R (K + 1) (J + J²) numbers for the bias and the first columns, J ≤ 64, and 128 MiB for categories, words and later columns
-    (see `SlotTable`).
+    R (K + 1) (J + J²) numbers for the bias and the first columns, J ≤ 64, and the 2¹⁸ categories, marks, words and later
+    columns that came last within 128 MiB (see `SlotTable`).
 
     >>> table = TableFeatures()
     >>> probit, = ProbitBank(table=table, noise=0.0, drifts=(0.0,)).experts()
@@ -75,10 +72,13 @@ class ProbitBank(Bank):
         super().__init__(names=[f"probit_{member}" for member in range(len(drifts))])
         self._table, self._text = table, text
         self._noise, self._drift_R = noise, np.array(drifts, dtype=np.float64)
-        self._num_apart = table.max_columns + (1 << CATEGORY_BITS) + (1 << MARK_BITS)
-        num_features = self._num_apart + (BLOCK_SIZE if text else 0)
-        # Planes by member: the mean of a weight, and what its variance has lost.
-        self._slots = SlotTable(num_features=num_features, num_planes=2 * len(drifts), max_bytes=MAX_BYTES)
+        self._num_apart = num_features(table, num_biases=0)
+        self._slots = SlotTable(
+            num_features=self._num_apart + (BLOCK_SIZE if text else 0),
+            num_planes=2 * len(drifts),  # by member: the mean of a weight, and what its variance has lost
+            max_bytes=MAX_BYTES,
+            max_slots=MAX_SLOTS,
+        )
         self._mean_RKJ = np.zeros((len(drifts), 1, 1))
         self._joint_RKJJ = np.ones((len(drifts), 1, 1, 1))
         self._count_RK = np.full((len(drifts), 1), PSEUDO_COUNT)
@@ -107,7 +107,7 @@ class ProbitBank(Bank):
         table, text = self._table, self._text
         indices, values = NO_INDICES, NO_VALUES
         if table.num_categories or len(table.z_N) >= MAX_JOINT or len(table.marks_T):
-            indices, values = _columns(table.known_N, table.z_N, table.category_N, table.marks_T, table.max_columns)
+            indices, values = sparse_row(table, num_biases=0, first_number=MAX_JOINT - 1)
         if not text:
             return indices, values
         num_words = int(text.indices.searchsorted(np.int32(BLOCK_SIZE)))  # which stand first
@@ -175,29 +175,3 @@ class ProbitBank(Bank):
 
 NO_INDICES: Indices = np.zeros(0, dtype=np.int32)
 NO_VALUES: Values = np.zeros(0, dtype=np.float32)
-_UNUSED_BITS, _UNUSED_MARK_BITS = np.uint64(64 - CATEGORY_BITS), np.uint64(64 - MARK_BITS)
-
-
-@compiled
-def _columns(
-    known_N: NDArray[np.int64],
-    z_N: Floats,
-    category_N: NDArray[np.uint64],
-    marks_T: NDArray[np.uint64],
-    first_category: int,
-) -> tuple[Indices, Values]:
-    """(n,) the columns behind the joint ones, the categories and the marks of a row, and their values."""
-    indices = np.empty(len(known_N) + len(marks_T), dtype=np.int32)
-    values = np.empty(len(indices), dtype=np.float32)
-    num = 0
-    for n in range(len(known_N)):
-        if known_N[n] == NUMBER and n >= MAX_JOINT - 1 and z_N[n] != 0.0:
-            indices[num], values[num] = n, z_N[n]
-            num += 1
-        elif known_N[n] == CATEGORY:
-            indices[num], values[num] = first_category + int(category_N[n] >> _UNUSED_BITS), 1.0
-            num += 1
-    for t in range(len(marks_T)):
-        indices[num], values[num] = first_category + (1 << CATEGORY_BITS) + int(marks_T[t] >> _UNUSED_MARK_BITS), MARK
-        num += 1
-    return indices[:num], values[:num]

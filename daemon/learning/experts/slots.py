@@ -29,16 +29,17 @@ class SlotTable:
 
     `cells[slot]` holds them as (P, capacity) with capacity ≥ K, all planes of a feature side by side, so that one feature
     costs one or two cache lines. Numbers beyond K are 0. A feature gets its slot by `claim` and starts from 0. Where the
-    next slot or class would take more than `max_bytes`, the features that were not used for longest are forgotten; equally
-    old ones go in the order of their slots, so that the same rows always leave the same table.
+    next slot or class would take more than `max_bytes`, or there are `max_slots`, the features that were not used for longest
+    are forgotten; equally old ones go in the order of their slots, so that the same rows always leave the same table.
 
     The arrays have their full length from the start, and memory comes as slots are first used: nothing is ever copied to
     make room for one more.
     """
 
-    def __init__(self, *, num_features: int, num_planes: int, max_bytes: int) -> None:
+    def __init__(self, *, num_features: int, num_planes: int, max_bytes: int, max_slots: int | None = None) -> None:
+        """`max_slots` is by default as many as there are features."""
         self._num_planes = num_planes
-        self._max_bytes = max_bytes
+        self._max_bytes, self._most = max_bytes, min(num_features, max_slots or num_features)
         self.num_classes = 1
         self.num_slots = 0
         self._clock = 0
@@ -49,8 +50,8 @@ class SlotTable:
         self._allocate(self.max_slots)
 
     def _bound_slots(self) -> None:
-        self.max_slots = min(len(self.slot_F), max(1024, self._max_bytes // self._bytes_per_slot))
-        """As many as there are features, within the bound; 1,024 whatever the bound and the number of classes."""
+        self.max_slots = min(self._most, max(1024, self._max_bytes // self._bytes_per_slot))
+        """1,024 at least, whatever the bound in bytes and the number of classes."""
 
     @property
     def _bytes_per_slot(self) -> int:

@@ -10,6 +10,7 @@ from daemon.learning.experts.base import Expert, array_bytes
 from daemon.learning.experts.slots import Cells, Slots, SlotTable
 from daemon.learning.experts.tempered import TemperedSoftmax
 from daemon.learning.experts.word_bayes import WordBayes
+from daemon.learning.features.sparse_row import CATEGORY_BITS, MAX_SLOTS
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.table_kernels import CATEGORY, MISSING, NUMBER, RARE
 from daemon.state import State
@@ -17,8 +18,7 @@ from daemon.state import State
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# Categories hash to so many features; each class's counts of those seen are kept within these bytes.
-CATEGORY_BITS = 20
+# Each class's counts of categories are kept within these bytes.
 MAX_BYTES = 64 << 20
 # The narrowest Gaussian, as a share of the column's own variance over all classes; and of a column that is constant.
 NARROWEST = 1e-3
@@ -41,7 +41,7 @@ class TableBayes(Expert):
     Where a column has no value in most rows, whether it has one counts, too: p(present | k) is its share among the class's rows
     and one more, which is as the column is over all classes.
 
-    Memory: 80 bytes a column and class, and the categories seen within 64 MiB (see `SlotTable`).
+    Memory: 80 bytes a column and class, and the 2¹⁸ categories that came last within 64 MiB (see `SlotTable`).
 
     >>> bayes = TableBayes(name="bayes", table=TableFeatures())
     >>> bayes.grow()
@@ -56,7 +56,7 @@ class TableBayes(Expert):
         self.name = name
         self._table, self._words = table, words
         self._softmax = TemperedSoftmax(temperature=1.0, rate=0.1, discounts_new=False)
-        self._slots = SlotTable(num_features=1 << CATEGORY_BITS, num_planes=1, max_bytes=MAX_BYTES)
+        self._slots = SlotTable(num_features=1 << CATEGORY_BITS, num_planes=1, max_bytes=MAX_BYTES, max_slots=MAX_SLOTS)
         self._rows_K = np.zeros(1)
         # The last of the classes is not the spare but all of them together.
         self._column_NKS = np.zeros((0, 2, NUM_STATS))

@@ -28,9 +28,6 @@ SETTLED_ROWS = 30
 SPREAD_LIMIT = 3.0
 # A column is rare where it had no number so many times as often as it had one.
 RARE = 3.0
-# A mark as an input: the z-score of what is there in one row of ten. Marks hash to so many features.
-MARK = 3.0
-MARK_BITS = 16
 
 MISSING, NUMBER, CATEGORY = 0, 1, 2
 # A rank is uniform on 0…1; times √12 it has the variance of a z-score.
