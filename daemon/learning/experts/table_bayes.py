@@ -41,7 +41,7 @@ class TableBayes(Expert):
     Where a column has no value in most rows, whether it has one counts, too: p(present | k) is its share among the class's rows
     and one more, which is as the column is over all classes.
 
-    Memory: 80 bytes a column and class, and the 2¹⁸ categories that came last within 64 MiB (see `SlotTable`).
+    Memory: 88 bytes a column and class, and the 2¹⁸ categories that came last within 64 MiB (see `SlotTable`).
 
     >>> bayes = TableBayes(name="bayes", table=TableFeatures())
     >>> bayes.grow()
