@@ -13,9 +13,9 @@ from daemon.state import State
 Floats = NDArray[np.float64]
 
 # Exponents of what was said, and parts that are spread evenly over all classes. `PLAIN` leaves it all but as it is.
-POWERS = np.array([0.35, 0.5, 0.7, 1.0, 1.4])
+POWERS = np.array([0.35, 0.7, 1.0, 2.0, 4.0])
 SPREADS = np.array([0.001, 0.01, 0.05, 0.2])
-PLAIN = 3, 0
+PLAIN = 2, 0
 # Below this an expert's probability says "impossible", which no expert can know: it bounds each log and each gradient.
 LOG_FLOOR = 1e-9
 # What the plain pair weighs at first, and the part of the weights that falls back to the first ones with each row.

@@ -18,10 +18,10 @@ Floats = NDArray[np.float64]
 # no longer than the burst.
 KEPT = 1.0 - 1.0 / 2000.0
 KEPT_HASTY = 1.0 - 1.0 / 32.0
-# An expert leads by so many standard errors, less one row of its advantage. Of many, one is often ahead by chance; of the few
-# trivial ones seldom, and where one is, it has more often than not found what the stream is made for. What follows the last
-# label is right for long, where labels come sorted, or soon wrong: one row ahead is enough.
-MANY, FEW, NONE = 1.5, 0.7, -0.01
+# An expert leads by so many standard errors, less one row of its advantage. Of many, one is often ahead by chance; of the
+# simple ones, and of the trivial ones, less often, and where one is, it has more often than not found what the stream is made
+# for. What follows the last label is right for long, where labels come sorted, or soon wrong: one row ahead is enough.
+MANY, SOME, FEW, NONE = 1.5, 1.0, 0.7, -0.01
 NOBODY = -1
 # Of an expert: what the mixture lost more than it, the squares of that, and the rows on which they differed.
 GAIN, SQUARES, ROWS = range(3)
@@ -73,7 +73,13 @@ def standard_errors_to_lead(experts: Sequence[Expert], *, late: bool) -> list[fl
     arrive: a trivial expert, which fits nothing and so is not led astray, need not be ahead by more than chance."""
     if late:
         return [0.0 if expert.is_trivial else MANY for expert in experts]
-    return [NONE if isinstance(expert, MarkovLabel) else FEW if expert.is_trivial else MANY for expert in experts]
+    return [_to_lead(expert) for expert in experts]
+
+
+def _to_lead(expert: Expert) -> float:
+    if isinstance(expert, MarkovLabel):
+        return NONE
+    return FEW if expert.is_trivial else SOME if expert.is_simple else MANY
 
 
 @compiled

@@ -28,8 +28,8 @@ from daemon.learning.mixer import Mixer
 MAX_TOTAL = 1.4
 SHARE_RATE = 0.25
 # The mixer starts with the simple learners, at so many times the weight of any other, and so loses less to them while it finds
-# out.
-SIMPLE_WEIGHT = 6.0
+# out; less so where labels are late, and it would need long to learn better.
+SIMPLE_WEIGHT, SIMPLE_WEIGHT_LATE = 6.0, 3.0
 # Of logistic regression only the rate that finds a rare category at once: sums are found sooner by the probits.
 LOGISTIC_RATES = (0.5,)
 
@@ -68,11 +68,11 @@ def table_experts(
 
 
 def table_mixer(experts: Sequence[Expert], *, late: bool) -> Mixer:
-    """The mixer of a pool with a table. Where labels are late it does not start with the simple learners: it would need long to
-    learn better."""
+    """The mixer of a pool with a table."""
+    simple = SIMPLE_WEIGHT_LATE if late else SIMPLE_WEIGHT
     return Mixer(
         num_experts=len(experts),
-        first_weights=() if late else [SIMPLE_WEIGHT if expert.is_simple else 1.0 for expert in experts],
+        first_weights=[simple if expert.is_simple else 1.0 for expert in experts],
         max_total=MAX_TOTAL,
         share_rate=SHARE_RATE,
         standard_errors=standard_errors_to_lead(experts, late=late),

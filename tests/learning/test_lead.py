@@ -48,8 +48,9 @@ def test_an_expert_of_no_standard_errors_leads_without_being_ahead_by_more_than_
     assert lead.leader == 1
 
 
-def test_a_trivial_expert_leads_after_two_rows_to_none_and_any_other_after_five() -> None:
-    """What follows the last label after one, unless labels are late: then trivial ones lead once more than one row ahead."""
+def test_a_trivial_expert_leads_after_two_rows_to_none_a_simple_one_after_three_and_any_other_after_five() -> None:
+    """What follows the last label after one. Where labels are late trivial ones lead once more than one row ahead, all others
+    after five."""
 
     def rows_to_lead(expert: Expert, *, late: bool) -> int:
         lead = Lead(standard_errors_to_lead([expert], late=late))
@@ -60,12 +61,12 @@ def test_a_trivial_expert_leads_after_two_rows_to_none_and_any_other_after_five(
         raise AssertionError("it never leads")
 
     experts = table_experts(TableFeatures(), seed=0)
-    trivial = {"prior_all", "prior_slow", "last_label"}
+    in_time = {"prior_all": 2, "prior_slow": 2, "last_label": 1}
+    in_time |= dict.fromkeys(("table_bayes", "probit_0", "probit_1", "logistic_0"), 3)
     for expert in experts:
-        of_any = 2 if expert.name in trivial else 5
-        assert rows_to_lead(expert, late=True) == of_any, expert.name
-        assert rows_to_lead(expert, late=False) == (1 if expert.name == "last_label" else of_any), expert.name
-    assert trivial < {expert.name for expert in experts}
+        assert rows_to_lead(expert, late=True) == (2 if expert.is_trivial else 5), expert.name
+        assert rows_to_lead(expert, late=False) == in_time.get(expert.name, 5), expert.name
+    assert in_time.keys() < {expert.name for expert in experts}
 
 
 def test_chance_is_no_lead() -> None:
