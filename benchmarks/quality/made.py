@@ -40,8 +40,7 @@ said in `benchmarks/quality/made_streams.py`.
 
 Some excess nobody can avoid. A label that comes first on row n + 1 may be rare or have come to stay: one of majority and last
 label is right on the row behind it, and nobody knows which. Of a fair coin, one of five learners is always lucky. The rest is
-what it costs learnd to find out, in the first few hundred rows, which of some twenty experts a stream is made for; and of
-"bag_wide" that of columns past the 512th the best experts read whether they are there, and not their values.
+what it costs learnd to find out, in the first few hundred rows, which of some twenty experts a stream is made for.
 
 | stream | what is true of it | learnd | best simple learner | first {SETTLED_ROWS:,} rows | all rows | commit | day |
 |---|---|---|---|---|---|---|---|
