@@ -34,7 +34,7 @@ WATCHED = (
     "progress/journaled",
 )
 TRANSFORMER = ("weights", "optimizer", "schedule", "replay", "generators", "pending")
-MIXTURE = ("rows", "reaction", "num_classes", "rows_since_new", "loss", "errors", "mixer", "anchor")
+MIXTURE = ("rows", "reaction", "num_classes", "rows_alone", "rows_since_new", "loss", "errors", "mixer", "anchor")
 
 # Into how many steps the rows were cut, and what was published on the way, changes nothing that is learned.
 LEFT_OUT = ("progress/step", "guard")

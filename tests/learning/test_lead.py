@@ -69,6 +69,22 @@ def test_a_trivial_expert_leads_after_two_rows_to_none_a_simple_one_after_three_
     assert in_time.keys() < {expert.name for expert in experts}
 
 
+def test_who_follows_the_last_label_leads_by_a_row_of_long_ago_and_where_it_never_differed() -> None:
+    markov = next(expert for expert in table_experts(TableFeatures(), seed=0) if expert.name == "last_label")
+    lead = Lead([MANY, *standard_errors_to_lead([markov], late=False)])
+    seen = []
+    for gain in [0.0] * 30 + [1.0] + [0.0] * 500 + [-1.0] * 2:
+        lead.learn(np.array([0.0, gain]), 1.0)
+        seen.append(lead.leader)
+    assert seen == [NOBODY] * 19 + [1] * 512 + [NOBODY] * 2
+    lead.forget()
+    lead.learn(np.zeros(2), 1.0)
+    assert lead.leader == NOBODY  # of a new concept so many rows have to be seen, too
+    for _ in range(20):
+        lead.learn(np.array([1.0, 0.0]), 1.0)
+    assert lead.leader == 0  # who is ahead goes before who is level
+
+
 def test_chance_is_no_lead() -> None:
     generator = np.random.default_rng(0)
     gains = generator.choice([-1.0, 0.0, 1.0], size=(20_000, 1), p=[0.1, 0.8, 0.1])

@@ -142,6 +142,23 @@ def test_of_labels_that_come_sorted_the_balanced_answer_forgets_none() -> None:
     assert server.predict_balanced(as_batch(rows)).tobytes() == balanced_BC.tobytes()
 
 
+@pytest.mark.parametrize(("num_classes", "num_rows"), [(2, 500), (4, 60), (10, 100)])
+def test_labels_that_come_sorted_cost_the_row_that_brings_each(num_classes: int, num_rows: int) -> None:
+    """As many as repeating the last label, though a row of another label never tells that it has come to stay."""
+    rows, target_B = sorted_by_label(num_classes=num_classes, num_rows=num_rows)
+    assert accuracy(make_mixture(), zip(rows, target_B, strict=True)) == 1 - (num_classes - 1) / len(
+        rows
+    )  # the first row is given
+
+
+def test_a_row_unlike_the_one_that_brought_the_second_label_is_of_the_first() -> None:
+    random = np.random.default_rng(3)
+    rows: list[Row] = [{"x": float(x), "y": float(y)} for x, y in random.normal(size=(200, 2))]
+    rows[100] = {"x": 20.0, "y": -20.0}
+    target_B = (np.arange(200) == 100).astype(np.float64)
+    assert accuracy(make_mixture(), zip(rows, target_B, strict=True)) == 1 - 1 / 200
+
+
 def test_of_a_text_beside_a_table_the_balanced_answer_reads_both() -> None:
     rows, target_B = sorted_by_label()
     texts, table = TextFeatures(encoder=None), TableFeatures()

@@ -20,6 +20,10 @@ from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
 from daemon.learning.reactions import Reactions
 from daemon.state import JSON, State
 
+# Of fewer rows of a label one does not know what is usual of them; behind n of them a second label is n / FEW_ROWS times as
+# likely to stay as to go.
+FEW_ROWS = 8
+
 
 class Mixture(Pool):
     """Classification by E experts that read the extractors' features and are mixed by `mixer`.
@@ -54,6 +58,7 @@ class Mixture(Pool):
         self._mixer = mixer
         self._anchor = None if make_experts is None else Anchor(make_experts=make_experts)
         self.num_classes = 0
+        self._rows_alone = 0  # learned before a second label came
         self._rows_since_new = 0  # learned since the one that brought the newest label
 
     def learn(self, batch: Batch, target_B: Floats, weight_B: Floats) -> Floats:
@@ -120,13 +125,17 @@ class Mixture(Pool):
     def _answer(self, mixed_K: Floats) -> Floats:
         """(C,) for the current row, after `say`: `mixed_K` over the known labels.
 
-        A second label that came once, behind n rows of the first, may be rare, or have come to stay as where labels are sorted;
-        by Laplace's rule of succession both are as likely. So on the row right behind it the likeliest label is that of the
-        experts which can do without how often each came, if they agree. Of later labels one knows how those before went on.
+        A second label that came once, behind n rows of the first, may be rare, or have come to stay as where labels are sorted.
+        The odds that it stays are taken to grow with n: where a rate is as likely to be any, it first shows behind n rows with
+        a chance that falls as 1/n²; the end of a run that is as likely to be of any order falls as 1/n. So on the row right
+        behind it the likeliest label is that of the experts which can do without how often each came, under these odds, if they
+        agree. Of later labels one knows how those before went on.
         """
-        if self.num_classes == 2 and self._rows_since_new == 0:
-            balanced_EK = np.array(self._balanced())
-            if len(balanced_EK) > 1 and np.ptp(balanced_EK[:, :-1].argmax(axis=1)) == 0:
+        is_second_new = self.num_classes == 2 and self._rows_since_new == 0 and self._rows_alone >= FEW_ROWS
+        if is_second_new and (balanced := self._balanced()):
+            balanced_EK = np.array(balanced)
+            balanced_EK[:, 1] *= self._rows_alone / FEW_ROWS
+            if np.ptp(balanced_EK[:, :2].argmax(axis=1)) == 0:
                 mixed_K = follow(balanced_EK[0], mixed_K)
         return _over_known(mixed_K)
 
@@ -170,6 +179,7 @@ class Mixture(Pool):
         if self._anchor is not None:
             self._anchor.learn(seen_as, weight, self._mixer)
         self._mixer.learn(seen_as, weight, late_by=late_by)
+        self._rows_alone += target == 0 and self.num_classes < 2
         self._rows_since_new = 0 if target >= self.num_classes else self._rows_since_new + 1
         while self.num_classes <= target:
             for expert in self._experts:
@@ -194,20 +204,28 @@ class Mixture(Pool):
         super().load_state_dict(state)
         if self._anchor is not None:
             self._anchor.load_state_dict(state["anchor"], self._mixer)
-        self.num_classes, self._rows_since_new = int(state["num_classes"]), int(state["rows_since_new"])
+        self._load_classes(state)
 
     def weights(self) -> State:
         anchor = {} if self._anchor is None else {"anchor": self._anchor.weights()}
         return super().weights() | anchor | self._classes()
 
     def _classes(self) -> State:
-        return {"num_classes": self.num_classes, "rows_since_new": self._rows_since_new}
+        return {
+            "num_classes": self.num_classes,
+            "rows_alone": self._rows_alone,
+            "rows_since_new": self._rows_since_new,
+        }
+
+    def _load_classes(self, state: State) -> None:
+        self.num_classes = int(state["num_classes"])
+        self._rows_alone, self._rows_since_new = int(state["rows_alone"]), int(state["rows_since_new"])
 
     def load_weights(self, state: State) -> None:
         super().load_weights(state)
         if self._anchor is not None:
             self._anchor.load_weights(state["anchor"], self._mixer)
-        self.num_classes, self._rows_since_new = int(state["num_classes"]), int(state["rows_since_new"])
+        self._load_classes(state)
 
 
 @compiled

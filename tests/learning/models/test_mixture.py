@@ -179,14 +179,27 @@ class SaysWithoutPrior(DecayedPrior):
         return balanced_K / balanced_K.sum()
 
 
-@pytest.mark.parametrize(("without_prior", "answers"), [((1, 1), 1), ((0, 0), 0), ((1, 0), 0), ((1,), 0)])
+@pytest.mark.parametrize(
+    ("without_prior", "num_before", "answers"),
+    [
+        ((1, 1), 20, 1),
+        ((0, 0), 20, 0),
+        ((1, 0), 20, 0),
+        ((1,), 20, 1),
+        ((1,), 8, 1),
+        ((1,), 7, 0),
+        ((0,), 20, 0),
+        ((0,), 100, 1),
+    ],
+)
 def test_behind_the_first_row_of_the_second_label_frequency_counts_for_nothing(
-    without_prior: tuple[int, ...], answers: int
+    without_prior: tuple[int, ...], num_before: int, answers: int
 ) -> None:
+    """If they agree, and some rows came before; to go is the less likely the more came."""
     experts = [SaysWithoutPrior(name=f"expert_{e}", answer=answer) for e, answer in enumerate(without_prior)]
     model = Mixture(extractors={}, experts=experts, mixer=Mixer(num_experts=len(experts)))
     one_row = Batch(("",), ({},))
-    for _ in range(20):
+    for _ in range(num_before):
         model.learn(one_row, np.zeros(1), np.ones(1))
     model.learn(one_row, np.ones(1), np.ones(1))
     server = Mixture(extractors={}, experts=experts, mixer=Mixer(num_experts=len(experts)))
