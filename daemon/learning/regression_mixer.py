@@ -15,8 +15,11 @@ from daemon.state import State
 
 Floats = NDArray[np.float64]
 
-# A row's loss, and what an expert is off by, count for at most so many of the usual losses.
-LOSS_LIMIT = 100.0
+# A row's loss, and by how much experts differ, count for at most so many of the usual losses: whoever was less wrong of one
+# wild row need not know more of the next.
+LOSS_LIMIT = 30.0
+# The range of the targets may be exceeded by so many usual losses.
+RANGE_LOSSES = 100.0
 # A heavy row changes the logarithm of a weight by at most so much; one of weight 1 comes to less than half of it.
 LARGEST_STEP = 20.0
 # Losses times rate and weight of no more than this are far from where exp(-x) is 0; of more, what counts is the excess over the
@@ -86,7 +89,7 @@ class RegressionMixer:
         num_mixers = len(self._rate_M)
         if self._scalar_S[1] > 0.0:
             low, high = self._scalar_S[2:4]
-            margin = MARGIN * (high - low) + LOSS_LIMIT * self._scalar_S[0]
+            margin = MARGIN * (high - low) + RANGE_LOSSES * self._scalar_S[0]
             # An expert that says NaN is as far off as one may be.
             p_E = np.clip(np.where(np.isnan(p_E), np.inf, p_E), low - margin, high + margin)
         self._p_F = np.concatenate([np.zeros(num_mixers), p_E])
@@ -157,7 +160,7 @@ def _learn(
     scalar_S[1] += 1.0
     if scalar_S[1] > 2.0:
         # A single wild target widens the range no further; of a new level a few rows are enough, however tiny the range was.
-        reach = (scalar_S[3] - scalar_S[2] + LOSS_LIMIT * scalar_S[0]) * 2.0 ** scalar_S[4]
+        reach = (scalar_S[3] - scalar_S[2] + RANGE_LOSSES * scalar_S[0]) * 2.0 ** scalar_S[4]
         drawn_in = min(scalar_S[3] + reach, max(scalar_S[2] - reach, target))
         scalar_S[4] = min(MOST_DOUBLINGS, scalar_S[4] + 1.0) if drawn_in != target else 0.0
         target = drawn_in

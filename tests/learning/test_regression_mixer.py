@@ -114,3 +114,12 @@ def test_rows_that_were_foretold_spread_no_weight() -> None:
         last, change = target, target - last
         jumps.append(abs(change))
     assert sum(losses[1500:]) < 1.01 * sum(jumps[1500:])
+
+
+def test_who_was_less_wrong_of_one_wild_row_is_trusted_no_more() -> None:
+    mixer = RegressionMixer(num_experts=2)
+    feed(mixer, [([row % 7.0, row % 7.0 + 1.0], row % 7.0 + 0.1) for row in range(200)])
+    before = mixer.expert_weights[0]
+    feed(mixer, [([3.0, 4.4], 6.0)])  # off by 64 and by 34 of the usual losses
+    assert before > 0.8
+    assert mixer.expert_weights[0] > 0.97 * before

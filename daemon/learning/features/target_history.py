@@ -18,8 +18,9 @@ from daemon.state import State
 LAGS = np.array([2, 3, 4, 7, 8, 24, 25, 48, 49, 168, 169])
 TAUS = np.array([4.0, 16.0, 64.0])
 LAG_LIMIT = 3.0
-# What follows a jump may be another, and nothing else tells: the last step is let in nearly as it is.
-JUMP_LIMIT = 1000.0
+# What follows a jump may be another, and nothing else tells: the last step is let in further. Not as far as it may go: of a
+# level that is reached once, nothing was learned.
+JUMP_LIMIT = 30.0
 KEY_LIMIT = 10.0
 STEP_TAUS = np.array([1.0, 4.0, 16.0])
 # The mean moves by at most so many of its scales over the number of rows, so that no single target rules it.
@@ -34,7 +35,7 @@ class TargetHistory(Extractor):
     - `last`: the target before; `mean`: the mean so far; `key`, `key_mean`: the last target, and the mean drawn to the mean of
       all, of earlier rows with the same value in the key column (see `KeyMemory`). Where there were none: `last` and `mean`.
     - `lags`, dense: targets some rows back (`LAGS`) and moving averages (`TAUS`, in rows), less the last, in its scales, within
-      ±3; and the last step nearly unclipped, so that a ramp is followed.
+      ±3; and the last step within ±30, so that a ramp is followed.
     - `keyed`, dense: the last target, the key's mean and the mean of all, less the key's last; the key's last step; ln(1 + rows
       of the key); and by how much earlier rows, of any key, exceeded their key's last: the row before, and averages over 4 and
       16 rows. In scales of `key`, clipped to ±10.
