@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Figures = Mapping[str, float | int | None]
+Task = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Case:
     stream: str
     goals: tuple[Goal, ...]
     peers: tuple[str, ...]
-    task: Literal["classification", "regression"] = "classification"
+    task: Task = "classification"
     flags: tuple[str, ...] = ()
     delay: int = 0
     evaluate: str = ""

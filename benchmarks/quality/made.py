@@ -17,14 +17,10 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.quality import results
-from benchmarks.quality.__main__ import DOCS, PEERS_PYTHON, SIMPLE_PEERS
-from benchmarks.quality.baselines import baseline_answers
-from benchmarks.quality.beside import run_peer
-from benchmarks.quality.cases import Case
-from benchmarks.quality.learnd import backtest
+from benchmarks.quality.__main__ import DOCS, PEERS_PYTHON
 from benchmarks.quality.made_streams import KINDS, NUM_ROWS, Kind
-from benchmarks.quality.scores import SETTLED_ROWS, Floats, losses, targets
-from benchmarks.quality.table import MOST_EXCESS
+from benchmarks.quality.scores import SETTLED_ROWS
+from benchmarks.quality.simple import Sums, excesses, marked, summed_losses
 
 logger = logging.getLogger("benchmarks.quality.made")
 
@@ -67,24 +63,12 @@ def main() -> None:
         (chosen.docs / "made.md").write_text(render(KINDS, collected), encoding="utf-8")
 
 
-def _summed(kind: Kind, seed: int, peers_python: Path) -> dict[str, tuple[float, float]]:
-    """Each learner's summed loss after the settled rows, and after all; the first row, which nobody can predict, left out."""
+def _summed(kind: Kind, seed: int, peers_python: Path) -> Sums:
     logger.info("%s, seed %d", kind.name, seed)
-    rows = list(kind.rows(seed))
-    peers = SIMPLE_PEERS if kind.task == "classification" else ("vw",)
-    # Without the last label, which is one input too many for a learner that is made for these.
-    case = Case(kind.name, kind.name, (), peers, task=kind.task, history=False)
-    target_N, index = targets([row["label"] for row in rows], task=kind.task)
     with tempfile.TemporaryDirectory(prefix="bench-made-") as folder:
         file = Path(folder) / f"{kind.name}_{seed}.jsonl"
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        answers = {"learnd": backtest(case, file, index=index).answers} | baseline_answers(target_N, task=kind.task)
-        answers |= {name: run_peer(name, case, file, python=peers_python)[0] for name in case.peers}
-    return {learner: _at_both(losses(target_N, answered, task=kind.task)) for learner, answered in answers.items()}
-
-
-def _at_both(loss_N: Floats) -> tuple[float, float]:
-    return float(loss_N[1:SETTLED_ROWS].sum()), float(loss_N[1:].sum())
+        file.write_text("".join(json.dumps(row) + "\n" for row in kind.rows(seed)), encoding="utf-8")
+        return summed_losses(kind.name, file, task=kind.task, peers_python=peers_python)
 
 
 def render(kinds: Sequence[Kind], collected: Mapping[str, Any]) -> str:
@@ -93,23 +77,19 @@ def render(kinds: Sequence[Kind], collected: Mapping[str, Any]) -> str:
 
 
 def _row(kind: Kind, result: Mapping[str, Any]) -> str:
-    simple = {name: sums for name, sums in result.items() if name not in ("learnd", "stamp")}
-    best = min(simple, key=lambda name: simple[name][1])
+    sums = {name: both for name, both in result.items() if name != "stamp"}
+    best, settled, end = excesses(sums)
     cells = [
         kind.name,
         kind.what,
-        f"{result['learnd'][1]:,.0f}",
-        f"{simple[best][1]:,.0f} {best}",
-        *(_excess(result["learnd"][at], min(sums[at] for sums in simple.values())) for at in (0, 1)),
+        f"{sums['learnd'][1]:,.0f}",
+        f"{sums[best][1]:,.0f} {best}",
+        marked(settled),
+        marked(end),
         result["stamp"]["commit"],
         result["stamp"]["date"],
     ]
     return "| " + " | ".join(cells) + " |\n"
-
-
-def _excess(ours: float, theirs: float) -> str:
-    share = ours / theirs - 1
-    return f"{share:+.1%} {'✓' if share <= MOST_EXCESS else '✗'}"
 
 
 if __name__ == "__main__":

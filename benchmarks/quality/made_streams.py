@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from benchmarks.quality.cases import Task
 from benchmarks.quality.streams import Row
 
 NUM_ROWS: Final = 2_000
@@ -27,7 +28,7 @@ class Kind:
     name: str
     what: str
     rows: Callable[[int], Iterator[Row]]
-    task: Literal["classification", "regression"] = "classification"
+    task: Task = "classification"
 
 
 def _rows(columns: Columns, label_N: NDArray[Any]) -> Iterator[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.quality import made, made_streams, peers, results, streams
+from benchmarks.quality import made, made_streams, peers, recorded_tables, results, streams
 from benchmarks.quality.baselines import baseline_answers
 from benchmarks.quality.burst import AFTER, EXTREME, FLIPPED, LENGTH, PROBE, burst
 from benchmarks.quality.cases import CASES, Beside, Case, Goal
 from benchmarks.quality.learnd import backtest
 from benchmarks.quality.peers.base import Peer, Row, run
 from benchmarks.quality.scores import Answers, figures, losses, targets, worst, worst_excess
+from benchmarks.quality.simple import excesses, marked
 from benchmarks.quality.table import render
 
 NOTHING = np.full(4, np.nan)
@@ -192,3 +194,15 @@ def test_names_of_cases_and_peers_are_known() -> None:
         assert case.stream in streams.STREAMS
         assert set(case.peers) <= set(peers.PEERS)
         json.dumps([goal.figure for goal in case.goals])
+
+
+def test_learnd_is_compared_with_the_simple_learner_that_is_best_at_either_row() -> None:
+    sums = {"learnd": (10.0, 30.0), "early": (8.0, 40.0), "late": (20.0, 24.0)}
+    assert excesses(sums) == ("late", 0.25, 0.25)
+    assert excesses({"learnd": (0.0, 1.0), "last_label": (0.0, 0.0)}) == ("last_label", 0.0, math.inf)
+    assert [marked(share) for share in (-0.1, 0.01, 0.011)] == ["-10.0% ✓", "+1.0% ✓", "+1.1% ✗"]
+
+
+def test_a_recorded_value_is_a_number_a_text_or_missing() -> None:
+    values = [np.int64(3), 0.5, math.nan, math.inf, None, True, "a"]
+    assert [recorded_tables._plain(value) for value in values] == [3.0, 0.5, None, None, None, "True", "a"]

@@ -1,0 +1,49 @@
+"""One stream through learnd, its baselines and the simple peers: what each lost after the settled rows, and after all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.quality.__main__ import SIMPLE_PEERS
+from benchmarks.quality.baselines import baseline_answers
+from benchmarks.quality.beside import run_peer
+from benchmarks.quality.cases import Case, Task
+from benchmarks.quality.learnd import backtest
+from benchmarks.quality.scores import SETTLED_ROWS, Floats, losses, targets
+from benchmarks.quality.streams import read
+from benchmarks.quality.table import MOST_EXCESS
+
+Sums = Mapping[str, tuple[float, float]]
+
+
+def summed_losses(name: str, file: Path, *, task: Task, peers_python: Path) -> Sums:
+    """By learner; the first row, which nobody can predict, left out."""
+    peers = SIMPLE_PEERS if task == "classification" else ("vw",)
+    # Without the last label, which is one input too many for a learner that is made for such streams.
+    case = Case(name, name, (), peers, task=task, history=False)
+    target_N, index = targets([row["label"] for row in read(file)], task=task)
+    answers = {"learnd": backtest(case, file, index=index).answers} | baseline_answers(target_N, task=task)
+    answers |= {peer: run_peer(peer, case, file, python=peers_python)[0] for peer in peers}
+    return {learner: _at_both(losses(target_N, answered, task=task)) for learner, answered in answers.items()}
+
+
+def _at_both(loss_N: Floats) -> tuple[float, float]:
+    return float(loss_N[1:SETTLED_ROWS].sum()), float(loss_N[1:].sum())
+
+
+def excesses(sums: Sums) -> tuple[str, float, float]:
+    """The simple learner that lost least in the end, and by what share learnd lost more than the least after the settled rows,
+    and after all."""
+    simple = {name: both for name, both in sums.items() if name != "learnd"}
+    best = min(simple, key=lambda name: simple[name][1])
+    settled, end = (_share(sums["learnd"][at], min(both[at] for both in simple.values())) for at in (0, 1))
+    return best, settled, end
+
+
+def _share(ours: float, theirs: float) -> float:
+    return ours / theirs - 1 if theirs else float("inf") if ours else 0.0
+
+
+def marked(share: float) -> str:
+    return f"{share:+.1%} {'✓' if share <= MOST_EXCESS else '✗'}"
