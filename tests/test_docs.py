@@ -12,6 +12,7 @@ from benchmarks.quality import results
 from benchmarks.quality.cases import CASES
 from benchmarks.quality.made import render as made_page
 from benchmarks.quality.made_streams import KINDS
+from benchmarks.quality.recorded import render as recorded_page
 from benchmarks.quality.table import embedded, goals_table
 from benchmarks.quality.table import render as quality_page
 from benchmarks.speed.duels import DUELS
@@ -37,6 +38,11 @@ def test_the_tables_of_quality_and_speed_are_the_benchmarks_own_output() -> None
 def test_the_page_of_made_streams_is_the_benchmarks_own_output() -> None:
     page = (ROOT / "docs" / "made.md").read_text(encoding="utf-8")
     assert page == made_page(KINDS, results.load(ROOT / "docs" / "made.json"))
+
+
+def test_the_page_of_recorded_tables_is_the_benchmarks_own_output() -> None:
+    page = (ROOT / "docs" / "recorded.md").read_text(encoding="utf-8")
+    assert page == recorded_page(results.load(ROOT / "docs" / "recorded.json"))
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:

@@ -33,10 +33,10 @@ class Lead:
     """Compares each of E experts with their mixture, row by row, by what the two lost.
 
     A mixture is weighed for its probabilities, or for its distance; it may still be wrong more often than the best of its
-    experts, where that one alone knows all there is to know. The expert leads whose sum of gains is furthest above its
-    `standard_errors` and one row's gain: at 1.5 five rows to none are enough, at 0 two. At -1 half a row's gain is enough, what
-    is left of one row 1,400 rows later; and where nobody is ahead so far, an expert leads that never differed from the mixture
-    in 20 rows or more. Memory: 3 · E numbers; older rows fade, half of them in 1,400.
+    experts, where that one alone knows all there is to know. Of those whose sum of gains is `standard_errors` and one row's
+    gain above 0, the one leads that is furthest ahead: at 1.5 five rows to none are enough, at 0 two. At -1 half a row's gain
+    is enough, what is left of one row 1,400 rows later; and where nobody is ahead so far, an expert leads that was right and
+    wrong with the mixture in all rows, of 20 or more. Memory: 3 · E numbers; older rows fade, half of them in 1,400.
 
     >>> lead, leaders = Lead([MANY, MANY]), []
     >>> for row in range(5):

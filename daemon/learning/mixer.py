@@ -104,8 +104,9 @@ class Mixer:
 
     def learn(self, target: int, weight: float, *, late_by: int = 0) -> None:
         """Learn from the target of the row mixed last, which was mixed first `late_by` rows ago; `target` indexes K."""
-        saved_E = errors_saved(self._p_FK[len(self._rate_M) :], self._mixed_K, target)
-        self._lead.learn(saved_E, weight, hasty=self._haste.holds)
+        if len(self._mixed_K) > 2:  # of a single label that is known all experts say the same
+            saved_E = errors_saved(self._p_FK[len(self._rate_M) :], self._mixed_K, target)
+            self._lead.learn(saved_E, weight, hasty=self._haste.holds)
         _step_mixers(self._log_p_EK, self._p_FK, target, weight, self._rate_M, self._max_total, self._weight_ME)
         self._calibration.learn(target, weight / (1 + late_by))
         share_rate, share = (rate / (1 + late_by) for rate in (weight * self._share_rate, self._haste.next_share()))

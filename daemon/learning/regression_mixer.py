@@ -15,12 +15,12 @@ from daemon.state import State
 
 Floats = NDArray[np.float64]
 
-# A row's loss, and by how much experts differ, count for at most so many of the usual losses: whoever was less wrong of one
-# wild row need not know more of the next.
+# A row's loss, and by how much experts differ or save, count for at most so many of the usual losses: whoever was less wrong of
+# one wild row need not know more of the next.
 LOSS_LIMIT = 30.0
 # The range of the targets may be exceeded by so many usual losses.
 RANGE_LOSSES = 100.0
-# A heavy row changes the logarithm of a weight by at most so much; one of weight 1 comes to less than half of it.
+# A heavy row changes the logarithm of a weight by at most so much; one of weight 1 comes to an eighth of it.
 LARGEST_STEP = 20.0
 # Losses times rate and weight of no more than this are far from where exp(-x) is 0; of more, what counts is the excess over the
 # least.

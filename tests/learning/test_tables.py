@@ -159,6 +159,16 @@ def test_a_row_unlike_the_one_that_brought_the_second_label_is_of_the_first() ->
     assert accuracy(make_mixture(), zip(rows, target_B, strict=True)) == 1 - 1 / 200
 
 
+@pytest.mark.parametrize("distance", [0.0, 2.0, 8.0])
+def test_one_row_of_a_second_label_does_not_turn_what_is_answered(distance: float) -> None:
+    random = np.random.default_rng(4)
+    rows: list[Row] = [{"x": float(x), "y": float(y)} for x, y in random.normal(size=(600, 2))]
+    model = make_mixture()
+    model.learn(as_batch(rows[:400]), np.zeros(400), np.ones(400))
+    model.learn(as_batch([{"x": distance, "y": distance}]), np.ones(1), np.ones(1))
+    assert (model.predict(as_batch(rows[400:])).argmax(axis=1) == 0).mean() > 0.98
+
+
 def test_of_a_text_beside_a_table_the_balanced_answer_reads_both() -> None:
     rows, target_B = sorted_by_label()
     texts, table = TextFeatures(encoder=None), TableFeatures()

@@ -18,8 +18,8 @@ from daemon.state import State
 LAGS = np.array([2, 3, 4, 7, 8, 24, 25, 48, 49, 168, 169])
 TAUS = np.array([4.0, 16.0, 64.0])
 LAG_LIMIT = 3.0
-# What follows a jump may be another, and nothing else tells: the last step is let in further. Not as far as it may go: of a
-# level that is reached once, nothing was learned.
+# What follows a jump may be another, and nothing else tells: the last step is let in further, though not as far
+# as it may go: nothing is known of levels that were reached only once.
 JUMP_LIMIT = 30.0
 KEY_LIMIT = 10.0
 STEP_TAUS = np.array([1.0, 4.0, 16.0])

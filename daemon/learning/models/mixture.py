@@ -20,8 +20,8 @@ from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
 from daemon.learning.reactions import Reactions
 from daemon.state import JSON, State
 
-# Of fewer rows of a label one does not know what is usual of them; behind n of them a second label is n / FEW_ROWS times as
-# likely to stay as to go.
+# Of fewer rows of a label one does not know what is usual of them; behind n of them a second label is taken to be n / FEW_ROWS
+# times as likely to stay as to go.
 FEW_ROWS = 8
 
 
@@ -84,7 +84,7 @@ class Mixture(Pool):
         output_BC = np.zeros((len(batch), self.num_classes))
         if self.num_classes:
             for row in range(len(batch)):
-                output_BC[row] = self._answer(self._mix(self.say(row)))
+                output_BC[row] = _over_known(self._mix(self.say(row)))
         return output_BC
 
     def predict_balanced(self, batch: Batch) -> Floats:
@@ -98,7 +98,7 @@ class Mixture(Pool):
         for row in range(len(batch) if self.num_classes else 0):
             said = self.say(row)
             balanced_C = self._balanced_answer()
-            output_BC[row] = self._answer(self._mix(said)) if balanced_C is None else balanced_C
+            output_BC[row] = _over_known(self._mix(said)) if balanced_C is None else balanced_C
         return output_BC
 
     def begin(self, batch: Batch) -> None:
@@ -123,13 +123,14 @@ class Mixture(Pool):
         return mixed_K if self._anchor is None else self._anchor.join(mixed_K, said[num_experts:])
 
     def _answer(self, mixed_K: Floats) -> Floats:
-        """(C,) for the current row, after `say`: `mixed_K` over the known labels.
+        """(C,) for the next row of the stream, after `say`: `mixed_K` over the known labels.
 
         A second label that came once, behind n rows of the first, may be rare, or have come to stay as where labels are sorted.
         The odds that it stays are taken to grow with n: where a rate is as likely to be any, it first shows behind n rows with
         a chance that falls as 1/n²; the end of a run that is as likely to be of any order falls as 1/n. So on the row right
-        behind it the likeliest label is that of the experts which can do without how often each came, under these odds, if they
-        agree. Of later labels one knows how those before went on.
+        behind it, where n is 8 or more, the likeliest label is that of the experts which need no class frequencies, under these
+        odds, if they agree. Of later labels one knows how those before went on. A query, which may be like any row that ever
+        came, is answered without.
         """
         is_second_new = self.num_classes == 2 and self._rows_since_new == 0 and self._rows_alone >= FEW_ROWS
         if is_second_new and (balanced := self._balanced()):
