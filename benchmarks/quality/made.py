@@ -68,7 +68,7 @@ def _summed(kind: Kind, seed: int, peers_python: Path) -> Sums:
     with tempfile.TemporaryDirectory(prefix="bench-made-") as folder:
         file = Path(folder) / f"{kind.name}_{seed}.jsonl"
         file.write_text("".join(json.dumps(row) + "\n" for row in kind.rows(seed)), encoding="utf-8")
-        return summed_losses(kind.name, file, task=kind.task, peers_python=peers_python)
+        return summed_losses(kind.name, file, task=kind.task, peers_python=peers_python, history=False)
 
 
 def render(kinds: Sequence[Kind], collected: Mapping[str, Any]) -> str:

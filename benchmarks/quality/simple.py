@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.quality.__main__ import SIMPLE_PEERS
@@ -17,14 +18,16 @@ from benchmarks.quality.table import MOST_EXCESS
 Sums = Mapping[str, tuple[float, float]]
 
 
-def summed_losses(name: str, file: Path, *, task: Task, peers_python: Path) -> Sums:
-    """By learner; the first row, which nobody can predict, left out."""
-    peers = SIMPLE_PEERS if task == "classification" else ("vw",)
-    # Without the last label, which is one input too many for a learner that is made for such streams.
-    case = Case(name, name, (), peers, task=task, history=False)
+def summed_losses(name: str, file: Path, *, task: Task, peers_python: Path, history: bool) -> Sums:
+    """By learner; the first row, which nobody can predict, left out. With `history` Vowpal Wabbit runs once more, with the last
+    label as one more input, which naive Bayes has no use for: `vw_last`."""
+    case = Case(name, name, (), (), task=task, history=False)
     target_N, index = targets([row["label"] for row in read(file)], task=task)
     answers = {"learnd": backtest(case, file, index=index).answers} | baseline_answers(target_N, task=task)
+    peers = SIMPLE_PEERS if task == "classification" else ("vw",)
     answers |= {peer: run_peer(peer, case, file, python=peers_python)[0] for peer in peers}
+    if history:
+        answers["vw_last"] = run_peer("vw", replace(case, history=True), file, python=peers_python)[0]
     return {learner: _at_both(losses(target_N, answered, task=task)) for learner, answered in answers.items()}
 
 
@@ -33,8 +36,8 @@ def _at_both(loss_N: Floats) -> tuple[float, float]:
 
 
 def excesses(sums: Sums) -> tuple[str, float, float]:
-    """The simple learner that lost least in the end, and by what share learnd lost more than the least after the settled rows,
-    and after all."""
+    """The simple learner that lost least in the end; and by what share learnd lost more than the one that had lost least after
+    the settled rows, and after all."""
     simple = {name: both for name, both in sums.items() if name != "learnd"}
     best = min(simple, key=lambda name: simple[name][1])
     settled, end = (_share(sums["learnd"][at], min(both[at] for both in simple.values())) for at in (0, 1))

@@ -27,7 +27,7 @@ How far the summed errors (or absolute errors) of learnd ever lie above the best
 Bayes and hashed logistic regression, looked at after every row from the 1,000th on (numbers: last value, mean and hashed least
 squares). At most 1 % is the promise; below zero learnd leads all the way. Where labels are late, rows before the first label
 are left out. "one error" is an excess of a single error, the least that there is: more than 1 % where there are few. Streams
-that simple learners are made for are in [made.md](made.md).
+that simple learners are made for are in [made.md](made.md), tables that people recorded in [recorded.md](recorded.md).
 
 | stream | worst excess | errors, or their sum | at row | over | promise | at the end |
 |---|---|---|---|---|---|---|
