@@ -20,7 +20,7 @@ from benchmarks.quality import results
 from benchmarks.quality.__main__ import DOCS, PEERS_PYTHON
 from benchmarks.quality.made_streams import KINDS, NUM_ROWS, Kind
 from benchmarks.quality.scores import SETTLED_ROWS
-from benchmarks.quality.simple import Sums, excesses, marked, summed_losses
+from benchmarks.quality.simple import Sums, summed_losses, table_row
 
 logger = logging.getLogger("benchmarks.quality.made")
 
@@ -78,18 +78,7 @@ def render(kinds: Sequence[Kind], collected: Mapping[str, Any]) -> str:
 
 def _row(kind: Kind, result: Mapping[str, Any]) -> str:
     sums = {name: both for name, both in result.items() if name != "stamp"}
-    best, settled, end = excesses(sums)
-    cells = [
-        kind.name,
-        kind.what,
-        f"{sums['learnd'][1]:,.0f}",
-        f"{sums[best][1]:,.0f} {best}",
-        marked(settled),
-        marked(end),
-        result["stamp"]["commit"],
-        result["stamp"]["date"],
-    ]
-    return "| " + " | ".join(cells) + " |\n"
+    return table_row([kind.name, kind.what], sums, result["stamp"])
 
 
 if __name__ == "__main__":

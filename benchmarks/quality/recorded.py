@@ -15,7 +15,7 @@ from benchmarks.quality.__main__ import DOCS, PEERS_PYTHON
 from benchmarks.quality.cases import Task
 from benchmarks.quality.recorded_tables import MOST_ROWS, NUM_DRAWN, SEED
 from benchmarks.quality.scores import SETTLED_ROWS
-from benchmarks.quality.simple import excesses, marked, summed_losses
+from benchmarks.quality.simple import excesses, summed_losses, table_row
 from benchmarks.quality.streams import CACHE, ROOT
 from benchmarks.quality.table import MOST_EXCESS
 
@@ -55,9 +55,8 @@ def main() -> None:
             with file.open("rb") as rows:
                 result = {"rows": sum(1 for _ in rows), "sums": sums, "stamp": stamp}
             collected = results.load(chosen.docs / "recorded.json")
-            # What was drawn before, and no longer is, goes.
-            kept = {name: known for name, known in collected.get(task, {}).items() if name in {file.stem for file in files}}
-            collected[task] = kept | {file.stem: result}
+            known = collected.get(task, {}) | {file.stem: result}
+            collected[task] = {drawn.stem: known[drawn.stem] for drawn in files if drawn.stem in known}
             results.save(chosen.docs / "recorded.json", collected)
             (chosen.docs / "recorded.md").write_text(render(collected), encoding="utf-8")
 
@@ -95,24 +94,11 @@ def _summary(task: str, streams: Mapping[str, Any]) -> str:
 
 def _table(streams: Mapping[str, Any]) -> str:
     head = f"| stream | rows | learnd | best simple learner | first {SETTLED_ROWS:,} rows | all rows | commit | day |\n"
-    rows = [_row(name, stream) for name, stream in sorted(streams.items(), key=lambda item: item[0].lower())]
-    return head + "|---|---|---|---|---|---|---|---|\n" + "".join(rows)
-
-
-def _row(name: str, stream: Mapping[str, Any]) -> str:
-    best, settled, end = excesses(stream["sums"])
-    lost = {learner: f"{both[1]:,.4g}" if both[1] < 10_000 else f"{both[1]:,.0f}" for learner, both in stream["sums"].items()}
-    cells = [
-        name.replace("|", "\\|"),
-        f"{stream['rows']:,}",
-        lost["learnd"],
-        f"{lost[best]} {best}",
-        marked(settled),
-        marked(end),
-        stream["stamp"]["commit"],
-        stream["stamp"]["date"],
+    rows = [
+        table_row([name, f"{stream['rows']:,}"], stream["sums"], stream["stamp"])
+        for name, stream in sorted(streams.items(), key=lambda item: item[0].lower())
     ]
-    return "| " + " | ".join(cells) + " |\n"
+    return head + "|---|---|---|---|---|---|---|---|\n" + "".join(rows)
 
 
 if __name__ == "__main__":

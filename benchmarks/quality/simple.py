@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +46,17 @@ def excesses(sums: Sums) -> tuple[str, float, float]:
 
 def _share(ours: float, theirs: float) -> float:
     return ours / theirs - 1 if theirs else float("inf") if ours else 0.0
+
+
+def table_row(first: Sequence[str], sums: Sums, stamp: Mapping[str, str]) -> str:
+    """The cells in `first`, what learnd and the best simple learner lost, both excesses, and the commit and the day."""
+    best, settled, end = excesses(sums)
+    lost = [f"{_number(sums['learnd'][1])}", f"{_number(sums[best][1])} {best}", marked(settled), marked(end)]
+    return "| " + " | ".join([*first, *lost, stamp["commit"], stamp["date"]]) + " |\n"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def marked(share: float) -> str:

@@ -146,9 +146,8 @@ def test_of_labels_that_come_sorted_the_balanced_answer_forgets_none() -> None:
 def test_labels_that_come_sorted_cost_the_row_that_brings_each(num_classes: int, num_rows: int) -> None:
     """As many as repeating the last label, though a row of another label never tells that it has come to stay."""
     rows, target_B = sorted_by_label(num_classes=num_classes, num_rows=num_rows)
-    assert accuracy(make_mixture(), zip(rows, target_B, strict=True)) == 1 - (num_classes - 1) / len(
-        rows
-    )  # the first row is given
+    errors = num_classes - 1  # the first row is given
+    assert accuracy(make_mixture(), zip(rows, target_B, strict=True)) == 1 - errors / len(rows)
 
 
 def test_a_row_unlike_the_one_that_brought_the_second_label_is_of_the_first() -> None:
