@@ -20,10 +20,10 @@ KEPT = 1.0 - 1.0 / 2000.0
 KEPT_HASTY = 1.0 - 1.0 / 32.0
 # An expert leads by so many standard errors, less one row of its advantage. Of many, one is often ahead by chance; of the
 # simple ones, and of the trivial ones, less often, and where one is, it has more often than not found what the stream is made
-# for. What follows the last label is right for long, where labels come sorted, or soon wrong: for it half a row's advantage is
-# enough, and so is not to have differed at all for some rows.
+# for. What follows the last label is right for long, where labels come sorted, or soon wrong: for it a quarter of a row's
+# advantage is enough, and so is not to have differed at all for some rows.
 MANY, SOME, FEW, NONE = 1.5, 1.0, 0.7, -1.0
-HALF_A_ROW, LEVEL_ROWS = 0.5, 20
+QUARTER_ROW, LEVEL_ROWS = 0.25, 20
 NOBODY = -1
 # Of an expert: what the mixture lost more than it, the squares of that, and the rows on which they differed.
 GAIN, SQUARES, ROWS = range(3)
@@ -34,9 +34,9 @@ class Lead:
 
     A mixture is weighed for its probabilities, or for its distance; it may still be wrong more often than the best of its
     experts, where that one alone knows all there is to know. Of those whose sum of gains is `standard_errors` and one row's
-    gain above 0, the one leads that is furthest ahead: at 1.5 five rows to none are enough, at 0 two. At -1 half a row's gain
-    is enough, what is left of one row 1,400 rows later; and where nobody is ahead so far, an expert leads that was right and
-    wrong with the mixture in all rows, of 20 or more. Memory: 3 · E numbers; older rows fade, half of them in 1,400.
+    gain above 0, the one leads that is furthest ahead: at 1.5 five rows to none are enough, at 0 two. At -1 a quarter of a
+    row's gain is enough, what is left of one row 2,800 rows later; and where nobody is ahead so far, an expert leads that was
+    right and wrong with the mixture in all rows, of 20 or more. Memory: 3 · E numbers; older rows fade, half of them in 1,400.
 
     >>> lead, leaders = Lead([MANY, MANY]), []
     >>> for row in range(5):
@@ -98,7 +98,7 @@ def _learn(gain_E: Floats, weight: float, kept: float, standard_errors_E: Floats
         sum_ES[e, SQUARES] += gain * gain
         sum_ES[e, ROWS] += 0.0 if gain == 0.0 else 1.0
         if sum_ES[e, GAIN] > 0.0 and sum_ES[e, SQUARES] > 0.0:
-            rows = HALF_A_ROW if standard_errors_E[e] == NONE else 1.0
+            rows = QUARTER_ROW if standard_errors_E[e] == NONE else 1.0
             ahead = sum_ES[e, GAIN] / np.sqrt(sum_ES[e, SQUARES]) - rows / np.sqrt(sum_ES[e, ROWS])
             if ahead > max(0.0, standard_errors_E[e]) and ahead > furthest:
                 leader, furthest = e, ahead

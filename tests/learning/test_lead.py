@@ -73,10 +73,10 @@ def test_who_follows_the_last_label_leads_by_a_row_of_long_ago_and_where_it_neve
     markov = next(expert for expert in table_experts(TableFeatures(), seed=0) if expert.name == "last_label")
     lead = Lead([MANY, *standard_errors_to_lead([markov], late=False)])
     seen = []
-    for gain in [0.0] * 30 + [1.0] + [0.0] * 500 + [-1.0] * 2:
+    for gain in [0.0] * 30 + [1.0] + [0.0] * 2_700 + [-1.0] * 2:
         lead.learn(np.array([0.0, gain]), 1.0)
         seen.append(lead.leader)
-    assert seen == [NOBODY] * 19 + [1] * 512 + [NOBODY] * 2
+    assert seen == [NOBODY] * 19 + [1] * 2_712 + [NOBODY] * 2
     lead.forget()
     lead.learn(np.zeros(2), 1.0)
     assert lead.leader == NOBODY  # of a new concept so many rows have to be seen, too

@@ -24,24 +24,31 @@ MAX_BYTES = 64 << 20
 NARROWEST = 1e-3
 LEAST_VARIANCE = 1e-12
 NO_FEATURES = np.empty(0, np.int32)
-# Of a column and class: weight, mean and sum of squares about it; and as predicting reads it, centre, precision, constant. Then
-# how much weight had a value there and how much had none, and the logarithms of both shares.
-WEIGHT, MEAN, SQUARES, CENTRE, PRECISION, CONSTANT, PRESENT, ABSENT, LOG_PRESENT, LOG_ABSENT, NUM_STATS = range(11)
+# Of a column and class: the weight, the mean and the sum of squares about it of its numbers; and as predicting reads them,
+# centre, precision, constant. The weight of its categories. Then how much weight had a value there and how much had none, and
+# the logarithms of both shares.
+WEIGHT, MEAN, SQUARES, CENTRE, PRECISION, CONSTANT = range(6)
+CATEGORIES, PRESENT, ABSENT, LOG_PRESENT, LOG_ABSENT, NUM_STATS = range(6, 12)
 
 
 class TableBayes(Expert):
     """score_k = ln(rows_k + ½) + Σ_n ln p(x_n | k) over the columns with a value, under a learned temperature.
 
-    A number's Gaussian is that of the class and one more row, which is as the column is over all classes; a category has
-    (its count in the class + 1) of (the column's rows of the class + its categories + 1). It forgets nothing, and a category
-    seen once counts at once: what an identifier decides is known from its second row on. With `words`, which stand before it
-    in the pool, what they say of the row's text is added. Without ln(rows_k + ½) the answer is a balanced one: what was
-    learned of a class does not fade while others come.
+    A number's Gaussian is that of the next row of a class whose mean is one of many around the column's, and whose variance is
+    that of its n rows and of one more, which is as wide as the classes are within on average:
+
+        mean m + (m_k - m) · n / (n + w / v), variance (n · s_k² + w) / (n + 1) · (1 + 1 / (n + w / v)),
+
+    m and v of the column over all classes, w within them. So a column that decides the class is told from one that does not
+    by a few rows, and no class is certain by its first. A category has (its count in the class + 1) of (the column's categories
+    in the class + how many there are + 1). It forgets nothing, and a category seen once counts at once: what an identifier
+    decides is known from its second row on. With `words`, which stand before it in the pool, what they say of the row's text
+    is added. Without ln(rows_k + ½) the answer is a balanced one: what was learned of a class does not fade while others come.
 
     Where a column has no value in most rows, whether it has one counts, too: p(present | k) is its share among the class's rows
     and one more, which is as the column is over all classes.
 
-    Memory: 88 bytes a column and class, and the 2¹⁸ categories that came last within 64 MiB (see `SlotTable`).
+    Memory: 96 bytes a column and class, and the 2¹⁸ categories that came last within 64 MiB (see `SlotTable`).
 
     >>> bayes = TableBayes(name="bayes", table=TableFeatures())
     >>> bayes.grow()
@@ -167,18 +174,18 @@ def _scores(
             next_slot += 1
             for k in range(len(score_K)):
                 count = float(cells[slot, 0, k]) if slot >= 0 else 0.0
-                score_K[k] += np.log((count + 1.0) / (column_NKS[n, k, WEIGHT] + num_categories_N[n] + 1.0))
+                score_K[k] += np.log((count + 1.0) / (column_NKS[n, k, CATEGORIES] + num_categories_N[n] + 1.0))
     return score_K
 
 
 @compiled
 def _learn(known_N: Ints, value_N: Floats, label: int, weight: float, column_NKS: Floats) -> None:
-    """Welford 1962, for the class and for all together; then what predicting reads of the class and of the spare."""
+    """Welford 1962, for the class and for all together; then what predicting reads."""
     every = column_NKS.shape[1] - 1
     for n in range(len(known_N)):
         _learn_presence(known_N[n] != MISSING, label, weight, column_NKS[n])
         if known_N[n] == CATEGORY:
-            column_NKS[n, label, WEIGHT] += weight
+            column_NKS[n, label, CATEGORIES] += weight
         elif known_N[n] == NUMBER:
             for k in (label, every):
                 column_S = column_NKS[n, k]
@@ -186,16 +193,29 @@ def _learn(known_N: Ints, value_N: Floats, label: int, weight: float, column_NKS
                 apart = value_N[n] - column_S[MEAN]
                 column_S[MEAN] += apart * (weight / column_S[WEIGHT])
                 column_S[SQUARES] += weight * apart * (value_N[n] - column_S[MEAN])
-            mean = column_NKS[n, every, MEAN]
-            variance = max(column_NKS[n, every, SQUARES] / column_NKS[n, every, WEIGHT], LEAST_VARIANCE)
-            for k in (label, every - 1):
-                column_S = column_NKS[n, k]
-                apart, rows = column_S[MEAN] - mean, column_S[WEIGHT]
-                column_S[CENTRE] = mean + apart * (rows / (rows + 1.0))
-                own = (column_S[SQUARES] + apart * apart * (rows / (rows + 1.0)) + variance) / (rows + 1.0)
-                own = max(own, NARROWEST * variance)
-                column_S[PRECISION] = 1.0 / own
-                column_S[CONSTANT] = -0.5 * np.log(own)
+            _fit_gaussians(column_NKS[n])
+
+
+@compiled
+def _fit_gaussians(column_KS: Floats) -> None:
+    """What predicting reads of each class: empirical Bayes, after Gelman et al. 2013, chapter 5, with w for the within."""
+    every = len(column_KS) - 1
+    mean, total = column_KS[every, MEAN], column_KS[every, WEIGHT]
+    variance = max(column_KS[every, SQUARES] / total, LEAST_VARIANCE)
+    squares, num_seen = 0.0, 0
+    for k in range(every):
+        squares += column_KS[k, SQUARES]
+        num_seen += column_KS[k, WEIGHT] > 0.0
+    within = (squares + variance) / (max(total - num_seen, 0.0) + 1.0)
+    within = min(max(within, NARROWEST * variance), variance)
+    prior = within / variance
+    for k in range(every):
+        rows = column_KS[k, WEIGHT]
+        column_KS[k, CENTRE] = mean + (column_KS[k, MEAN] - mean) * (rows / (rows + prior))
+        own = (column_KS[k, SQUARES] + within) / (rows + 1.0) * (1.0 + 1.0 / (rows + prior))
+        own = max(own, NARROWEST * variance)
+        column_KS[k, PRECISION] = 1.0 / own
+        column_KS[k, CONSTANT] = -0.5 * np.log(own)
 
 
 @compiled

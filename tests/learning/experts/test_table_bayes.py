@@ -62,13 +62,42 @@ def test_a_number_is_scored_by_gaussians_that_start_from_the_column() -> None:
     learning.learn({"x": 0.0}, 0)  # the column becomes known with this row, and counts from the next on
     for x, label in ((0.0, 0), (2.0, 1), (4.0, 1)):
         learning.learn({"x": x}, label)
-    # 0 as it was when its class came last, alone: of its own row and one of the column, whose variance 0 is held at 1e-12.
-    # 1 among 0, 2, 4: mean 3, two rows; and one more at the column's mean 2, variance 8/3.
-    centre, variance = 2 + 1 * 2 / 3, (2 + 1 * 2 / 3 + 8 / 3) / 3
-    odds = without_temperature(learning, {"x": 0.0})[1]
-    narrow = -0.5 * math.log(1e-12 / 2)
-    expected = -0.5 * math.log(variance) - 0.5 * centre**2 / variance - narrow + math.log(2.5 / 2.5)
-    assert odds == pytest.approx(expected, rel=1e-9)
+    # Over all rows mean 2, variance 8/3. Within: squares 0 and 2, and one row of 8/3, by one row more than there are classes.
+    within, ratio = (0 + 2 + 8 / 3) / (1 + 1), (14 / 3 / 2) / (8 / 3)
+
+    def log_density(x: float, *, mean: float, rows: int, squares: float) -> float:
+        centre = 2 + (mean - 2) * rows / (rows + ratio)
+        variance = (squares + within) / (rows + 1) * (1 + 1 / (rows + ratio))
+        return -0.5 * math.log(variance) - 0.5 * (x - centre) ** 2 / variance
+
+    for x in (0.0, 2.5):
+        odds = log_density(x, mean=3, rows=2, squares=2) - log_density(x, mean=0, rows=1, squares=0)
+        assert without_temperature(learning, {"x": x})[1] == pytest.approx(odds + math.log(2.5 / 2.5), rel=1e-9)
+
+
+def test_a_column_that_decides_is_known_after_a_few_rows() -> None:
+    """Though nine others tell nothing, and are as far from the middle of a class as they often are."""
+    learning, random, wrong = Learning(), np.random.default_rng(0), []
+    for label in [0, 1, 2, 3, *random.integers(4, size=300).tolist()]:
+        row = {"decides": float(label)} | {f"noise_{i}": float(random.normal()) for i in range(9)}
+        answer_K = learning.predict(row)
+        wrong.append(learning.num_classes < 2 or int(answer_K[: learning.num_classes].argmax()) != label)
+        learning.learn(row, label)
+    assert sum(wrong) <= 20
+    assert sum(wrong[40:]) == 0
+
+
+def test_numbers_of_a_column_that_also_has_categories_are_told_apart() -> None:
+    """What is a number now and a category then: the mean is that of the numbers."""
+    learning = Learning()
+    for label in (0, 1):
+        learning.learn({"x": 0.0}, label)
+    for i in range(40):
+        learning.learn({"x": "unknown"}, i % 2)
+    for i in range(40):
+        learning.learn({"x": 10.0 * (i % 2) + 0.1 * (i % 4)}, i % 2)
+    assert without_temperature(learning, {"x": 9.0})[1] > 5.0
+    assert without_temperature(learning, {"x": 1.0})[1] < -5.0
 
 
 def test_a_category_is_scored_by_its_counts() -> None:
