@@ -35,6 +35,11 @@ def test_the_tables_of_quality_and_speed_are_the_benchmarks_own_output() -> None
     )
 
 
+def test_every_stream_is_shown_beside_the_simple_learners() -> None:
+    collected = results.load(ROOT / "docs" / "quality.json")
+    assert [case.name for case in CASES if case.peers and "excess" not in collected[case.name]] == []
+
+
 def test_the_page_of_made_streams_is_the_benchmarks_own_output() -> None:
     page = (ROOT / "docs" / "made.md").read_text(encoding="utf-8")
     assert page == made_page(KINDS, results.load(ROOT / "docs" / "made.json"))

@@ -33,8 +33,8 @@ def main() -> None:
             continue
         result = _run(case, results.load(json_path).get(case.name, {}), chosen)
         # Read again: another case may have been run beside this one meanwhile.
-        collected = results.load(json_path) | {case.name: result}
-        results.save(json_path, collected)
+        results.save(json_path, results.load(json_path) | {case.name: result})
+        collected = results.load(json_path)
         (chosen.docs / "quality.md").write_text(render(CASES, collected), encoding="utf-8")
         if chosen.docs == DOCS:
             readme = streams.ROOT / "README.md"
@@ -130,8 +130,12 @@ def _keep(curves: Path, name: str, target_N: Floats, answers: Answers, *, task: 
 
 def _excess(case: Case, curves: Path, baselines: set[str]) -> dict[str, Any]:
     """Learnd's worst excess over the simple learners, once all of them were run on this machine."""
+    if not case.peers:
+        return {}
     known = {path.stem: results.load_losses(path) for path in sorted(curves.glob("*.npy"))}
-    if not {"learnd", *baselines, *(name for name in SIMPLE_PEERS if name in case.peers)} <= known.keys() or not case.peers:
+    asked = {"learnd", *baselines, *(name for name in SIMPLE_PEERS if name in case.peers)}
+    if missing := sorted(asked - known.keys()):
+        logger.warning("%s: not set beside the simple learners, until these are run here: %s", case.name, ", ".join(missing))
         return {}
     rivals = {name: loss_N for name, loss_N in known.items() if name in baselines or name in SIMPLE_PEERS}
     found = worst_excess(known["learnd"], rivals, unscored=case.delay)
