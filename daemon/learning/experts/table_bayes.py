@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,28 +24,30 @@ Ints = NDArray[np.int64]
 MAX_BYTES = 64 << 20
 # The narrowest Gaussian, as a share of the column's own variance over all classes; and of a column that is constant.
 NARROWEST = 1e-3
+LOG_NARROWEST = math.log(NARROWEST)
 LEAST_VARIANCE = 1e-12
 NO_FEATURES = np.empty(0, np.int32)
-# Of a column and class: the weight, the mean and the sum of squares about it of its numbers; and as predicting reads them,
-# centre, precision, constant. The weight of its categories. Then how much weight had a value there and how much had none, and
-# the logarithms of both shares.
-WEIGHT, MEAN, SQUARES, CENTRE, PRECISION, CONSTANT = range(6)
-CATEGORIES, PRESENT, ABSENT, LOG_PRESENT, LOG_ABSENT, NUM_STATS = range(6, 12)
+# Of a column and class: of its numbers the weight, the mean, the sum of squares about it and the logarithm of their variance;
+# and as predicting reads them, centre, precision, constant. The weight of its categories. Then how much weight had a value, how
+# much had none, and the logarithms of both shares.
+WEIGHT, MEAN, SQUARES, LOG_VARIANCE, CENTRE, PRECISION, CONSTANT = range(7)
+CATEGORIES, PRESENT, ABSENT, LOG_PRESENT, LOG_ABSENT, NUM_STATS = range(7, 13)
 
 
 class TableBayes(Expert):
     """score_k = ln(rows_k + ½) + Σ_n ln p(x_n | k) over the columns with a value, under a learned temperature.
 
-    A number's Gaussian is that of the next row of a class whose mean is one of many around the column's, and whose variance is
-    that of its n rows and of one more, which is as wide as the classes are within on average:
+    A number's Gaussian is what n rows tell of the next one (empirical Bayes): the mean of a class is one of many around that of
+    the column, and its variance is that of its rows and of one more, which is as wide as classes are:
 
-        mean m + (m_k - m) · n / (n + w / v), variance (n · s_k² + w) / (n + 1) · (1 + 1 / (n + w / v)),
+        mean m + (m_k - m) · n / (n + w / v), variance ((n - 1) · s_k² + w) / n · (1 + 1 / (n + w / v)),
 
-    m and v of the column over all classes, w within them. So a column that decides the class is told from one that does not
-    by a few rows, and no class is certain by its first. A category has (its count in the class + 1) of (the column's categories
-    in the class + how many there are + 1). It forgets nothing, and a category seen once counts at once: what an identifier
-    decides is known from its second row on. With `words`, which stand before it in the pool, what they say of the row's text
-    is added. Without ln(rows_k + ½) the answer is a balanced one: what was learned of a class does not fade while others come.
+    m and v of the column over all classes; w the geometric mean of v and the s_k², each with its degrees of freedom. So a
+    column that decides the class is told from one that does not by a few rows, and no class is certain by its first. A category
+    has (its count in the class + 1) of (the column's categories in the class + how many there are + 1). It forgets nothing, and
+    a category seen once counts at once: what an identifier decides is known from its second row on. With `words`, which stand
+    before it in the pool, what they say of the row's text is added. Without ln(rows_k + ½) the answer is a balanced one: what
+    was learned of a class does not fade while others come.
 
     Where a column has no value in most rows, whether it has one counts, too: p(present | k) is its share among the class's rows
     and one more, which is as the column is over all classes.
@@ -147,6 +151,9 @@ class TableBayes(Expert):
         }
 
     def _load_counts(self, state: State) -> None:
+        expected = len(state["rows"]) + 1, NUM_STATS
+        if state["columns"].shape[1:] != expected:  # kernels would read beside it, and see nothing wrong
+            raise ValueError(f"naive Bayes holds {state['columns'].shape[1:]} numbers a column, not {expected}")
         self._rows_K = np.array(state["rows"], dtype=np.float64)
         self._column_NKS = np.array(state["columns"], dtype=np.float64)
         self._num_categories_N = np.array(state["num_categories"], dtype=np.float64)
@@ -193,26 +200,30 @@ def _learn(known_N: Ints, value_N: Floats, label: int, weight: float, column_NKS
                 apart = value_N[n] - column_S[MEAN]
                 column_S[MEAN] += apart * (weight / column_S[WEIGHT])
                 column_S[SQUARES] += weight * apart * (value_N[n] - column_S[MEAN])
+            freedom = column_NKS[n, label, WEIGHT] - 1.0
+            if freedom > 0.0:
+                column_NKS[n, label, LOG_VARIANCE] = np.log(max(column_NKS[n, label, SQUARES] / freedom, LEAST_VARIANCE))
             _fit_gaussians(column_NKS[n])
 
 
 @compiled
 def _fit_gaussians(column_KS: Floats) -> None:
-    """What predicting reads of each class: empirical Bayes, after Gelman et al. 2013, chapter 5, with w for the within."""
+    """What predicting reads of each class, and of the spare, whose weight is 0."""
     every = len(column_KS) - 1
-    mean, total = column_KS[every, MEAN], column_KS[every, WEIGHT]
-    variance = max(column_KS[every, SQUARES] / total, LEAST_VARIANCE)
-    squares, num_seen = 0.0, 0
+    mean = column_KS[every, MEAN]
+    variance = max(column_KS[every, SQUARES] / column_KS[every, WEIGHT], LEAST_VARIANCE)
+    log_variance = np.log(variance)
+    log_within, rows_within = log_variance, 1.0
     for k in range(every):
-        squares += column_KS[k, SQUARES]
-        num_seen += column_KS[k, WEIGHT] > 0.0
-    within = (squares + variance) / (max(total - num_seen, 0.0) + 1.0)
-    within = min(max(within, NARROWEST * variance), variance)
+        freedom = max(column_KS[k, WEIGHT] - 1.0, 0.0)
+        log_within += freedom * min(max(column_KS[k, LOG_VARIANCE], log_variance + LOG_NARROWEST), log_variance)
+        rows_within += freedom
+    within = np.exp(log_within / rows_within)
     prior = within / variance
     for k in range(every):
         rows = column_KS[k, WEIGHT]
         column_KS[k, CENTRE] = mean + (column_KS[k, MEAN] - mean) * (rows / (rows + prior))
-        own = (column_KS[k, SQUARES] + within) / (rows + 1.0) * (1.0 + 1.0 / (rows + prior))
+        own = (column_KS[k, SQUARES] + within) / max(rows, 1.0) * (1.0 + 1.0 / (rows + prior))
         own = max(own, NARROWEST * variance)
         column_KS[k, PRECISION] = 1.0 / own
         column_KS[k, CONSTANT] = -0.5 * np.log(own)

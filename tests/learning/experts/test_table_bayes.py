@@ -62,12 +62,13 @@ def test_a_number_is_scored_by_gaussians_that_start_from_the_column() -> None:
     learning.learn({"x": 0.0}, 0)  # the column becomes known with this row, and counts from the next on
     for x, label in ((0.0, 0), (2.0, 1), (4.0, 1)):
         learning.learn({"x": x}, label)
-    # Over all rows mean 2, variance 8/3. Within: squares 0 and 2, and one row of 8/3, by one row more than there are classes.
-    within, ratio = (0 + 2 + 8 / 3) / (1 + 1), (14 / 3 / 2) / (8 / 3)
+    # Over all rows mean 2, variance 8/3. Classes are as wide as the geometric mean of that and 2, that of class 1.
+    within = math.sqrt(8 / 3 * 2)
+    ratio = within / (8 / 3)
 
     def log_density(x: float, *, mean: float, rows: int, squares: float) -> float:
         centre = 2 + (mean - 2) * rows / (rows + ratio)
-        variance = (squares + within) / (rows + 1) * (1 + 1 / (rows + ratio))
+        variance = (squares + within) / rows * (1 + 1 / (rows + ratio))
         return -0.5 * math.log(variance) - 0.5 * (x - centre) ** 2 / variance
 
     for x in (0.0, 2.5):
@@ -87,6 +88,27 @@ def test_a_column_that_decides_is_known_after_a_few_rows() -> None:
     assert sum(wrong[40:]) == 0
 
 
+def test_a_narrow_class_is_known_beside_wide_ones() -> None:
+    learning, random, wrong = Learning(), np.random.default_rng(0), []
+    width_CN = 10 ** random.uniform(-1.5, 1.0, size=(5, 4))
+    centre_CN = random.normal(size=(5, 4))
+    for label in [*range(5), *random.integers(5, size=300).tolist()]:
+        row = {f"x{i}": float(x) for i, x in enumerate(random.normal(centre_CN[label], width_CN[label]))}
+        answer_K = learning.predict(row)
+        wrong.append(learning.num_classes < 2 or int(answer_K[: learning.num_classes].argmax()) != label)
+        learning.learn(row, label)
+    assert sum(wrong[100:]) <= 6
+
+
+def test_a_state_with_other_numbers_a_column_is_refused() -> None:
+    learning = Learning()
+    for label in (0, 1):
+        learning.learn({"x": 1.0}, label)
+    state = learning.bayes.state_dict()
+    with pytest.raises(ValueError, match="naive Bayes holds"):
+        learning.bayes.load_state_dict(state | {"columns": state["columns"][:, :, :-1]})
+
+
 def test_numbers_of_a_column_that_also_has_categories_are_told_apart() -> None:
     """What is a number now and a category then: the mean is that of the numbers."""
     learning = Learning()
@@ -97,7 +119,7 @@ def test_numbers_of_a_column_that_also_has_categories_are_told_apart() -> None:
     for i in range(40):
         learning.learn({"x": 10.0 * (i % 2) + 0.1 * (i % 4)}, i % 2)
     assert without_temperature(learning, {"x": 9.0})[1] > 5.0
-    assert without_temperature(learning, {"x": 1.0})[1] < -5.0
+    assert without_temperature(learning, {"x": 0.3})[1] < -5.0
 
 
 def test_a_category_is_scored_by_its_counts() -> None:
