@@ -200,6 +200,7 @@ def test_learnd_is_compared_with_the_simple_learner_that_is_best_at_either_row()
     sums = {"learnd": (10.0, 30.0), "early": (8.0, 40.0), "late": (20.0, 24.0)}
     assert excesses(sums) == ("late", 0.25, 0.25)
     assert excesses({"learnd": (0.0, 1.0), "last_label": (0.0, 0.0)}) == ("last_label", 0.0, math.inf)
+    assert excesses({"learnd": (0.0, 1919.0), "last_label": (0.0, 1900.0)}) == ("last_label", 0.0, 0.01)  # no more than 1 %
     assert [marked(share) for share in (-0.1, 0.01, 0.011)] == ["-10.0% ✓", "+1.0% ✓", "+1.1% ✗"]
 
 
