@@ -51,7 +51,7 @@ def _share(ours: float, theirs: float) -> float:
 def table_row(first: Sequence[str], sums: Sums, stamp: Mapping[str, str]) -> str:
     """The cells in `first`, what learnd and the best simple learner lost, both excesses, and the commit and the day."""
     best, settled, end = excesses(sums)
-    lost = [f"{_number(sums['learnd'][1])}", f"{_number(sums[best][1])} {best}", marked(settled), marked(end)]
+    lost = [_number(sums["learnd"][1]), f"{_number(sums[best][1])} {best}", marked(settled), marked(end)]
     return "| " + " | ".join([*first, *lost, stamp["commit"], stamp["date"]]) + " |\n"
 
 
