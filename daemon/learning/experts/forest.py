@@ -62,13 +62,15 @@ class Forest(Expert):
             np.zeros((num_trees, most_entries), np.float32),  # weight
             np.zeros((num_trees, most_entries), np.int32),  # next
         )
+        self._leaf_T = np.zeros(0, np.int64)  # of the row predicted last
 
     @property
     def _num_trees(self) -> int:
         return min(self._num_grown, len(self._num_nodes_T))
 
     def predict(self) -> NDArray[np.float64]:
-        scores_K = kernels.log_shares(self._table.raw_N, self._num_trees, self._num_known, *self._trees)
+        self._leaf_T = np.empty(self._num_trees, np.int64)
+        scores_K = kernels.log_shares(self._table.raw_N, self._leaf_T, self._num_known, *self._trees)
         return self._softmax.predict(scores_K)
 
     def learn(self, target: float, weight: float) -> None:
@@ -81,7 +83,7 @@ class Forest(Expert):
         self._input_DM[:, place] = value_D
         self._target_M[place], self._weight_M[place] = label, weight
         self._num_rows += 1
-        kernels.learn_row(value_D, label, weight, self._num_trees, self._num_entries_T, *self._trees)
+        kernels.learn_row(self._leaf_T, label, weight, self._num_entries_T, *self._trees[3:])
         if self._num_rows >= self._next_tree:
             self._grow_tree()
 

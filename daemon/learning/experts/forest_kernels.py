@@ -184,14 +184,14 @@ def grow_tree(
 
 @compiled
 def log_shares(
-    value_D: Floats, num_trees: int, num_classes: int,
+    value_D: Floats, leaf_T: Ints, num_classes: int,
     column_TN: Counts, threshold_TN: Floats, child_TN: Counts,
     head_TN: Counts, class_TL: Counts, weight_TL: Weights, next_TL: Counts,
 ) -> Floats:  # fmt: skip
-    """(K,) logarithms of the mean share of each class in the leaves of a row."""
+    """(K,) logarithms of the mean share of each class in the leaves of a row, which are left in `leaf_T`."""
     share_K = np.full(num_classes, 1e-9)
-    for t in range(num_trees):
-        leaf = _find_leaf(value_D, column_TN[t], threshold_TN[t], child_TN[t])
+    for t in range(len(leaf_T)):
+        leaf_T[t] = leaf = _find_leaf(value_D, column_TN[t], threshold_TN[t], child_TN[t])
         total = PSEUDO_WEIGHT
         entry = head_TN[t, leaf]
         while entry > 0:
@@ -208,13 +208,11 @@ def log_shares(
 
 @compiled
 def learn_row(
-    value_D: Floats, target: int, weight: float, num_trees: int, num_entries_T: Ints,
-    column_TN: Counts, threshold_TN: Floats, child_TN: Counts,
+    leaf_T: Ints, target: int, weight: float, num_entries_T: Ints,
     head_TN: Counts, class_TL: Counts, weight_TL: Weights, next_TL: Counts,
 ) -> None:  # fmt: skip
     """Add a row to its leaf of every tree."""
-    for t in range(num_trees):
-        leaf = _find_leaf(value_D, column_TN[t], threshold_TN[t], child_TN[t])
+    for t in range(len(leaf_T)):
         num_entries_T[t] = _add_to_leaf(
-            leaf, target, weight, num_entries_T[t], head_TN[t], class_TL[t], weight_TL[t], next_TL[t]
+            leaf_T[t], target, weight, num_entries_T[t], head_TN[t], class_TL[t], weight_TL[t], next_TL[t]
         )

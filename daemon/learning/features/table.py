@@ -153,7 +153,8 @@ class TableFeatures(Extractor):
                 self._categorical.append(column)
             else:
                 self._kind_N[column] = kernels.NUMBER
-                self.value_N[column] = min(LARGEST, max(-LARGEST, value)) + 0.0  # + 0.0: -0 and 0 are one value
+                inside = value if -LARGEST < value < LARGEST else LARGEST if value > 0 else -LARGEST
+                self.value_N[column] = inside + 0.0  # -0 and 0 are one value
         self._past_limit = self._unknown if len(self._names) >= self.max_columns else []
 
     def _encode_tiles(self) -> None:

@@ -109,9 +109,7 @@ class Mixture(Pool):
     def say(self, row: int) -> Floats:
         """(E, K), and one row more where an anchor speaks: what it gives."""
         self._encode(row)
-        p_EK = np.empty((len(self._experts), self.num_classes + 1))
-        for e, expert in enumerate(self._experts):
-            p_EK[e] = expert.predict()
+        p_EK = np.concatenate([expert.predict() for expert in self._experts]).reshape(-1, self.num_classes + 1)
         if self._anchor is not None and self._anchor.speaks:
             return np.concatenate([p_EK, self._anchor.say(self.num_classes)])
         return p_EK
@@ -237,11 +235,12 @@ def _add_errors(p_EK: Floats, target: int, errors_E: Floats) -> None:
         errors_E[e] += 1.0 if num_known == 0 or p_EK[e, :num_known].argmax() != target else 0.0
 
 
+@compiled
 def _over_known(mixed_K: Floats) -> Floats:
     """(C,) the distribution given that the label is one of the known ones; the spare comes last in K."""
-    known_C = mixed_K[:-1]
-    over_known_C: Floats = known_C / known_C.sum()
-    return over_known_C
+    known_C: Floats = mixed_K[:-1].copy()
+    known_C /= known_C.sum()
+    return known_C
 
 
 def _geometric_mean(distributions: Sequence[Floats]) -> Floats:
