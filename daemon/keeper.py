@@ -11,7 +11,7 @@ from daemon.errors import LedgerFull, SnapshotError, StorageError, WithheldError
 from daemon.failpoints import failpoint
 from daemon.monitoring.alarm import Alarm
 from daemon.monitoring.gate import Decision
-from daemon.monitoring.telemetry import Telemetry
+from daemon.monitoring.keeping_gauges import KeepingGauges
 from daemon.pipeline import Pipeline
 from daemon.state import JSON, loading
 from daemon.storage.canonical import sha256_of
@@ -36,7 +36,7 @@ class Keeper:
         snapshots: Snapshots,
         ledger: Ledger,
         source: Source,
-        telemetry: Telemetry,
+        gauges: KeepingGauges,
         fingerprint: Mapping[str, JSON],
         config: Mapping[str, JSON],
         epoch: int,
@@ -49,7 +49,7 @@ class Keeper:
         """Into every checkpoint go `fingerprint` (what the arithmetic depended on), `config` (every setting by its dotted name)
         and `epoch` (the writer's), into every snapshot `blueprint` (how to build the model that takes its weights)."""
         self._checkpoints, self._snapshots, self._ledger, self._source = checkpoints, snapshots, ledger, source
-        self._telemetry, self._fingerprint, self._blueprint = telemetry, fingerprint, blueprint
+        self._gauges, self._fingerprint, self._blueprint = gauges, fingerprint, blueprint
         self._writer: dict[str, JSON] = {"epoch": epoch, "config": dict(config), "config_sha256": sha256_of(config)}
         self._clock, self._wall_clock = clock, wall_clock
         self._checkpoint_cadence = Cadence(checkpoint_interval_s, due_at=clock() + checkpoint_interval_s)
@@ -125,7 +125,7 @@ class Keeper:
             pipeline.dead_letters.flush()
         except DeadLetterError as error:
             logger.warning("no checkpoint at step %s, learning goes on: %s", pipeline.step, error)
-            self._telemetry.checkpoint_failed()
+            self._gauges.checkpoint_failed()
             self.missing_checkpoint = str(error)
             self._checkpoint_cadence.done(began=began, ended=self._clock(), waited=self._beside.waited_s)
         else:
@@ -135,7 +135,7 @@ class Keeper:
         step, positions = pipeline.step, dict(pipeline.positions)
         self._ledger.sync()
         state = host_copy(pipeline.state_dict())
-        self._telemetry.state_bytes(pipeline.state_bytes(state))
+        self._gauges.state_bytes(pipeline.state_bytes(state))
         meta: dict[str, JSON] = {
             "fingerprint": dict(self._fingerprint),
             "ledger": {"position": pipeline.ledger_position, "chain": pipeline.ledger_chain},
@@ -147,12 +147,12 @@ class Keeper:
             # Save before commit: the brokers are never told of more than a crash would keep.
             failpoint("commit.before")
             self._source.commit(positions, then=lambda: failpoint("commit.done"))
-            self._telemetry.checkpoint(seconds=seconds, at_s=self._wall_clock())
+            self._gauges.checkpoint(seconds=seconds, at_s=self._wall_clock())
             self.missing_checkpoint = ""
 
         def failed(error: StorageError) -> None:
             logger.error("no checkpoint at step %s, learning goes on: %s", step, error)
-            self._telemetry.checkpoint_failed()
+            self._gauges.checkpoint_failed()
             self.missing_checkpoint = str(error)
 
         return Write(
@@ -187,7 +187,7 @@ class Keeper:
             pipeline.guard.serve(weights, rows=rows)
             pipeline.arrivals.published(step=step)
             self.published_version = info.version
-            self._telemetry.published(version=info.version, seconds=seconds, at_s=self._wall_clock())
+            self._gauges.published(version=info.version, seconds=seconds, at_s=self._wall_clock())
 
         def failed(error: StorageError) -> None:
             if isinstance(error, WithheldError):
@@ -196,7 +196,7 @@ class Keeper:
             if self._held != "failed":
                 logger.error("no snapshot at row %s, the answers stay at the one before: %s", rows, error)
             self._held = "failed"
-            self._telemetry.gate("failed")
+            self._gauges.gate("failed")
             # Or a stream that is quiet from here on would leave its last rows out of the answers.
             self._published_rows = published_rows
 
@@ -218,7 +218,7 @@ class Keeper:
 
     def _hold(self, decision: Decision, *, rows: int) -> None:
         """Answers stay at the snapshot before. Counted each time, told once for each reason."""
-        self._telemetry.gate(decision.reason)
+        self._gauges.gate(decision.reason)
         if decision.reason != self._held:
             # A surge is a moment's caution and passes with the next rows; all else may need somebody.
             level = logging.INFO if decision.reason == "surge" else logging.WARNING

@@ -5,36 +5,14 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from streams.errors import GapError, PassedError, SourceError
+from streams.lane import Lane
 from streams.record import Record, Run
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Lane:
-    """What is buffered of one partition: (number of the delivery, record), or (number, gap) for a Run that is gone."""
-
-    position: int  # next to hand over
-    read_to: int  # everything below was delivered here, or does not exist
-    end: int  # the partition's end as last seen
-    wanted: int = 0  # read up to here even when full: a planned run may be longer than the buffer
-    queue: deque[tuple[int, Record | Run]] = field(default_factory=deque)
-
-    def head(self) -> int:
-        """Offset at which the queue starts; with nothing buffered, where reading goes on."""
-        if not self.queue:
-            return self.read_to
-        item = self.queue[0][1]
-        return item.start if isinstance(item, Run) else item.offset
-
-    def reached(self, end: int) -> bool:
-        return self.read_to >= end and self.head() >= end
 
 
 class Buffers:
@@ -59,7 +37,7 @@ class Buffers:
         self.topic, self.capacity = topic, capacity
         self.demand = threading.Event()
         self._changed = threading.Condition()
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[int, Lane] = {}
         self._num_deliveries = 0
         self._skipped: list[Run] = []
         self._error: SourceError | None = None
@@ -69,7 +47,7 @@ class Buffers:
 
     def add(self, partition: int, *, position: int) -> None:
         with self._changed:
-            self._lanes[partition] = _Lane(position=position, read_to=position, end=position)
+            self._lanes[partition] = Lane(position=position, read_to=position, end=position)
             self._changed.notify_all()
 
     def put(self, partition: int, records: Iterable[Record], *, read_to: int) -> None:
@@ -142,14 +120,14 @@ class Buffers:
     def take_arrived(self, max_records: int, *, timeout_s: float) -> list[Record]:
         def attempt() -> list[Record] | None:
             for lane in self._lanes.values():
-                self._pass_gaps(lane, below=lane.read_to)
+                self._skipped += lane.pass_gaps(below=lane.read_to)
             heads = [(lane.queue[0][0], partition) for partition, lane in self._lanes.items() if lane.queue]
             heapq.heapify(heads)
             taken: list[Record] = []
             while heads and len(taken) < max_records:
                 partition = heapq.heappop(heads)[1]
                 lane = self._lanes[partition]
-                taken.append(self._take_head(lane))
+                taken.append(lane.take_head())
                 if lane.queue:
                     number, item = lane.queue[0]
                     if isinstance(item, Run):
@@ -166,7 +144,7 @@ class Buffers:
             heads: list[tuple[float, int]] = []
             for partition, end in ends.items():
                 lane = self._lanes[partition]
-                self._pass_gaps(lane, below=end)
+                self._skipped += lane.pass_gaps(below=end)
                 if lane.reached(end):
                     continue
                 if not lane.queue:
@@ -177,7 +155,7 @@ class Buffers:
             while heads and len(taken) < max_records:
                 partition = heads[0][1]
                 lane = self._lanes[partition]
-                taken.append(self._take_head(lane))
+                taken.append(lane.take_head())
                 following = lane.queue[0][1] if lane.queue else None
                 if isinstance(following, Record) and following.offset < ends[partition]:
                     heapq.heapreplace(heads, (following.timestamp_s, partition))
@@ -198,7 +176,7 @@ class Buffers:
             if not self._arrived(run):
                 return None
             lane = self._lanes[run.partition]
-            self._pass_gaps(lane, below=run.start)
+            self._skipped += lane.pass_gaps(below=run.start)
             if lane.position > run.start:
                 raise GapError(self.topic, run.partition, position=run.start, first=lane.position)
             if lane.queue and lane.head() < run.start and not isinstance(lane.queue[0][1], Run):
@@ -208,7 +186,7 @@ class Buffers:
                 )
             taken: list[Record] = []
             while lane.queue and lane.head() < run.end:
-                taken.append(self._take_head(lane))
+                taken.append(lane.take_head())
             lane.position = run.end
             return taken
 
@@ -219,9 +197,9 @@ class Buffers:
         lane = self._lanes.get(run.partition)
         if lane is None:
             raise SourceError(f"{self.topic}[{run.partition}]: no such partition; the ledger belongs to another source")
-        for _, item in lane.queue:
-            if isinstance(item, Run) and item.start < run.end and item.end > run.start:
-                raise PassedError(self.topic, run.partition, position=max(run.start, item.start), first=item.end)
+        for gap in lane.gaps():
+            if gap.start < run.end and gap.end > run.start:
+                raise PassedError(self.topic, run.partition, position=max(run.start, gap.start), first=gap.end)
         if lane.read_to < run.end:
             lane.wanted = max(lane.wanted, run.end)
             self.demand.set()
@@ -245,19 +223,6 @@ class Buffers:
                 if remaining_s <= 0:
                     return None
                 self._changed.wait(remaining_s)
-
-    def _take_head(self, lane: _Lane) -> Record:
-        record = lane.queue.popleft()[1]
-        assert isinstance(record, Record)
-        lane.position = record.offset + 1
-        return record
-
-    def _pass_gaps(self, lane: _Lane, *, below: int) -> None:
-        """Step over gaps at the head that start below `below`, and remember them for `skipped`."""
-        while lane.queue and isinstance(gap := lane.queue[0][1], Run) and gap.start < below:
-            lane.queue.popleft()
-            lane.position = gap.end
-            self._skipped.append(gap)
 
 
 def _timestamp(item: Record | Run) -> float:

@@ -125,7 +125,7 @@ class KafkaSource(Source):
 
     @property
     def reachable(self) -> bool:
-        return not (self._reader and self._reader.in_outage)
+        return not (self._reader and self._reader.outage.lasts)
 
     @property
     def rebuilds(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from streams.buffers import Buffers
 from streams.errors import GapError, ReplacedError, SourceError
 from streams.kafka_client import BOOTSTRAP_TIMEOUT_MS, KafkaCluster, Topic, UnreachableError
 from streams.kafka_errors import explained
+from streams.outage import Outage
 from streams.record import Record, Run
 
 logger = logging.getLogger(__name__)
@@ -28,9 +28,6 @@ _ASK_TIMEOUT_MS = 5000
 _LOOK_UP_INTERVAL_S = 5.0
 # Nothing is read meanwhile, so a broker that comes back is not kept waiting long.
 _LOOK_UP_TIMEOUT_MS = 2000
-# kafka-python leaves the socket of a refused connection, about one a second, to the garbage collector, held by a cycle of
-# exceptions. A process that waits allocates little, so that the oldest generation might not be collected for hours.
-_COLLECT_INTERVAL_S = 30.0
 
 CONSUMER_OPTIONS: dict[str, Any] = {
     "enable_auto_commit": False,  # the default commits what was not learned
@@ -67,10 +64,8 @@ class KafkaReader:
         self._consumer = self._make_consumer()
         self._moved_at = time.monotonic()
         self._looked_up_at = time.monotonic()
-        self._collected_at = time.monotonic()
         self._any_full = False
-        self.in_outage = False
-        """Whether no broker answers, as of the last look-up."""
+        self.outage = Outage(topic.name)
         self.rebuilds = 0
         """How often the consumer had to be built anew because it stood still."""
 
@@ -117,7 +112,7 @@ class KafkaReader:
                 for tp in error.args[0]:
                     self._resolve_out_of_range(tp)
             except (KafkaConnectionError, KafkaTimeoutError) as lost:
-                self._note_outage(self._explained(lost))  # and the next poll tells of the gap again
+                self.outage.noted(self._explained(lost))  # and the next poll tells of the gap again
             return
         self._check_same_topic(self._consumer._cluster.topic_id(self._topic.name))
         if fetched:
@@ -197,9 +192,9 @@ class KafkaReader:
             self._check_same_topic(topic.id)
             self._read_new(topic)
         except UnreachableError as error:
-            self._note_outage(error)
+            self.outage.noted(error)
         else:
-            self._note_back()
+            self.outage.over()
 
     def _read_new(self, topic: Topic) -> None:
         known = {tp.partition for tp in self._partitions}
@@ -230,7 +225,7 @@ class KafkaReader:
         try:
             consumer = self._make_consumer()
         except UnreachableError as error:
-            self._note_outage(error)
+            self.outage.noted(error)
             return
         self.rebuilds += 1
         logger.warning(
@@ -251,20 +246,7 @@ class KafkaReader:
 
     def _moved(self) -> None:
         self._moved_at = time.monotonic()
-        self._note_back()
-
-    def _note_back(self) -> None:
-        if self.in_outage:
-            logger.info("%s: the brokers answer again, reading goes on", self._topic.name)
-            self.in_outage = False
-
-    def _note_outage(self, error: SourceError) -> None:
-        if not self.in_outage:
-            logger.warning("%s; reading goes on by itself when it answers", error)
-        self.in_outage = True
-        if time.monotonic() - self._collected_at > _COLLECT_INTERVAL_S:
-            gc.collect()
-            self._collected_at = time.monotonic()
+        self.outage.over()
 
     def _explained(self, error: KafkaError) -> SourceError:
         return explained(error, topic=self._topic.name, positions=self._buffers.positions())

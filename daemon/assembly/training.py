@@ -117,7 +117,7 @@ def _assemble(
 ) -> Training:
     for resource in (source, predictions, progress):
         stack.callback(resource.close)
-    telemetry.watch_disk(settings.storage.folder)
+    telemetry.keeping.watch_disk(settings.storage.folder)
     make_deterministic(settings.training.threads)
     device = choose_device(settings.training.device)
     if device.type == "cuda":
@@ -155,7 +155,7 @@ def _assemble(
         snapshots=Snapshots(settings.storage.folder / "snapshots", keep=settings.storage.snapshots_kept, check=writer.check),
         ledger=ledger,
         source=source,
-        telemetry=telemetry,
+        gauges=telemetry.keeping,
         fingerprint=facts,
         config=every_setting(settings),
         epoch=writer.epoch,

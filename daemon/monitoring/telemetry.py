@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
 from daemon.monitoring.alarm import Alarm
 from daemon.monitoring.evaluation import Evaluation
 from daemon.monitoring.health import Health
+from daemon.monitoring.keeping_gauges import KeepingGauges
 from daemon.monitoring.score_gauges import ScoreGauges
 from daemon.monitoring.source_gauges import SourceGauges
 
@@ -33,9 +32,6 @@ MODEL_STATS: Final[Mapping[str, tuple[str, str]]] = {
     "replay_rows": ("learnd_replay_rows", "Rows in the replay buffer."),
     "slow_steps": ("learnd_slow_steps", "Steps of the slow part since the start of the stream."),
 }
-
-# From the smallest folder on a fast disk to large models on a slow one.
-_WRITE_BUCKETS_S: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
 class Telemetry:
@@ -68,9 +64,11 @@ class Telemetry:
         self._nonfinite_steps = 0.0
         self._scores = ScoreGauges(registry=registry, max_labels=MAX_LABELS)
         self._source = SourceGauges(registry=registry, wall_clock=wall_clock)
+        self.keeping = KeepingGauges(registry=registry)
+        """What is shown of checkpoints, snapshots and the disk that they lie on."""
         self._make_flow(registry)
         self._make_learning(registry)
-        self._make_keeping(registry)
+        self._make_pauses(registry)
         Info("learnd_build", "What runs here.", registry=registry).info(dict(build))
         Gauge("learnd_start_timestamp_seconds", "When this process began.", registry=registry).set(wall_clock())
         self.registry = registry
@@ -100,12 +98,9 @@ class Telemetry:
             registry=registry,
         )
         self._stats: dict[str, Gauge] = {}
-        self._state_bytes = Gauge(
-            "learnd_state_bytes", "Memory of the state by part, at the newest checkpoint.", ["part"], registry=registry
-        )
         self._device = Gauge("learnd_device_memory_bytes", "Memory of the accelerator.", ["kind"], registry=registry)
 
-    def _make_keeping(self, registry: CollectorRegistry) -> None:
+    def _make_pauses(self, registry: CollectorRegistry) -> None:
         self._paused = Gauge(
             "learnd_ledger_paused", "1 while the ledger cannot be written and learning waits.", registry=registry
         )
@@ -114,21 +109,6 @@ class Telemetry:
             "Times that learning had to wait because the ledger could not be written.",
             registry=registry,
         )
-        self._checkpoint_s = Histogram(
-            "learnd_checkpoint_duration_seconds", "Time to write a checkpoint.", buckets=_WRITE_BUCKETS_S, registry=registry
-        )
-        self._checkpoint_at = Gauge(
-            "learnd_last_checkpoint_timestamp_seconds", "When this process last checkpointed; 0 for never.", registry=registry
-        )
-        self._checkpoint_failures = Counter("learnd_checkpoint_failures", "Checkpoints that failed.", registry=registry)
-        self._publish_s = Histogram(
-            "learnd_publish_duration_seconds", "Time to write a snapshot.", buckets=_WRITE_BUCKETS_S, registry=registry
-        )
-        self._snapshot_version = Gauge("learnd_snapshot_version", "Version of the newest snapshot.", registry=registry)
-        self._snapshot_at = Gauge(
-            "learnd_last_snapshot_timestamp_seconds", "When this process last published; 0 for never.", registry=registry
-        )
-        self._gate = Counter("learnd_gate_decisions", "Decisions on publishing by outcome.", ["outcome"], registry=registry)
 
     def records(self, outcome: str, count: int = 1) -> None:
         """`count` records became `outcome`: learned, scored (alone: of weight 0, its own or what the cap left of it),
@@ -216,45 +196,7 @@ class Telemetry:
         self.health.paused(paused)
         self._paused.set(paused)
 
-    def checkpoint(self, *, seconds: float, at_s: float) -> None:
-        """A checkpoint took `seconds` and stands since `at_s`."""
-        self._checkpoint_s.observe(seconds)
-        self._checkpoint_at.set(at_s)
-
-    def checkpoint_failed(self) -> None:
-        """A checkpoint could not be written; learning goes on."""
-        self._checkpoint_failures.inc()
-
-    def published(self, *, version: int, seconds: float, at_s: float) -> None:
-        """Snapshot `version` took `seconds` and can answer since `at_s`."""
-        self.gate("published")
-        self._publish_s.observe(seconds)
-        self._snapshot_version.set(version)
-        self._snapshot_at.set(at_s)
-
-    def gate(self, outcome: str) -> None:
-        """What became of a wish to publish: "published", "failed", or the reason for which the gate held it."""
-        self._gate.labels(outcome).inc()
-
-    def state_bytes(self, parts: Mapping[str, int]) -> None:
-        """Memory of the state by part."""
-        for part, size in parts.items():
-            self._state_bytes.labels(part).set(size)
-
     def watch_device(self, memory: Callable[[], tuple[int, int]]) -> None:
         """Show from now on, at every scrape, the accelerator's memory: `memory` gives used and total bytes."""
         for i, kind in enumerate(("used", "total")):
             self._device.labels(kind).set_function(partial(lambda i: float(memory()[i]), i))
-
-    def watch_disk(self, folder: Path) -> None:
-        """Show from now on, at every scrape, how full the disk under `folder` is; NaN where that cannot be told."""
-        for kind, field in (("free", "free"), ("size", "total")):
-            gauge = Gauge(f"learnd_disk_{kind}_bytes", f"Disk under the storage folder: {kind}.", registry=self.registry)
-            gauge.set_function(partial(_disk_bytes, folder, field))
-
-
-def _disk_bytes(folder: Path, field: str) -> float:
-    try:
-        return float(getattr(shutil.disk_usage(folder), field))
-    except OSError:
-        return math.nan

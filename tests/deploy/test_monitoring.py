@@ -31,7 +31,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """Name of every series of trainer and server -> its labels."""
     registry = CollectorRegistry()
     telemetry = Telemetry(registry=registry, health=Health(caught_up_records=1, stuck_after_s=1.0), build={})
-    telemetry.watch_disk(tmp_path_factory.mktemp("disk"))
+    telemetry.keeping.watch_disk(tmp_path_factory.mktemp("disk"))
     ServingTelemetry(registry=registry)
     # Those of a model that gives every figure, over rows enough for each.
     telemetry.step(learned=600, stats=lambda: dict.fromkeys(MODEL_STATS, 1.0), evaluation=evaluation())

@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaTimeoutError
 
 import streams.kafka_reader
+import streams.outage
 from streams.kafka import KafkaSource
 from streams.kafka_reader import KafkaReader
 from streams.record import Record
@@ -38,7 +39,7 @@ def opened(kafka: Cluster, topic: str, positions: dict[int, int], **options: Any
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams.kafka_reader, "_LOOK_UP_INTERVAL_S", 0.0)
     monkeypatch.setattr(streams.kafka_reader, "_LOOK_UP_TIMEOUT_MS", 300)
-    monkeypatch.setattr(streams.kafka_reader, "_COLLECT_INTERVAL_S", 0.0)
+    monkeypatch.setattr(streams.outage, "_COLLECT_INTERVAL_S", 0.0)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -167,13 +167,13 @@ def test_events(bench: Bench, tmp_path: Path) -> None:
     telemetry.skipped(40)
     telemetry.source(reachable=True, rebuilds=1, commit_failures=2)
     telemetry.source(reachable=False, rebuilds=1, commit_failures=3)
-    telemetry.checkpoint(seconds=0.5, at_s=1_999_999_999.0)
-    telemetry.checkpoint_failed()
-    telemetry.published(version=7, seconds=0.25, at_s=1_999_999_998.0)
-    telemetry.gate("not_finite")
-    telemetry.state_bytes({"replay": 1_000})
+    telemetry.keeping.checkpoint(seconds=0.5, at_s=1_999_999_999.0)
+    telemetry.keeping.checkpoint_failed()
+    telemetry.keeping.published(version=7, seconds=0.25, at_s=1_999_999_998.0)
+    telemetry.keeping.gate("not_finite")
+    telemetry.keeping.state_bytes({"replay": 1_000})
     telemetry.watch_device(lambda: (5, 8))
-    telemetry.watch_disk(tmp_path)
+    telemetry.keeping.watch_disk(tmp_path)
     telemetry.ledger_paused(True)
     telemetry.ledger_paused(True)
     assert telemetry.paused
@@ -208,7 +208,7 @@ def test_events(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_disk_that_cannot_be_read_breaks_no_scrape(bench: Bench, tmp_path: Path) -> None:
-    bench.telemetry.watch_disk(tmp_path / "gone")
+    bench.telemetry.keeping.watch_disk(tmp_path / "gone")
     assert math.isnan(bench.value("learnd_disk_free_bytes") or 0.0)
 
 
@@ -216,7 +216,7 @@ def test_disk_that_cannot_be_read_breaks_no_scrape(bench: Bench, tmp_path: Path)
 def test_promtool_has_nothing_to_say_against_the_exposition(bench: Bench, tmp_path: Path) -> None:
     bench.telemetry.step(learned=600, stats=lambda: {"loss": 1.0}, evaluation=evaluation(), labels=["ham", "spam"])
     bench.telemetry.turn(lag={0: 1}, positions={0: 1})
-    bench.telemetry.watch_disk(tmp_path)
+    bench.telemetry.keeping.watch_disk(tmp_path)
     exposition = generate_latest(bench.registry)
     checked = subprocess.run(["promtool", "check", "metrics"], input=exposition, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
