@@ -20,7 +20,7 @@ from benchmarks.quality import results
 from benchmarks.quality.__main__ import DOCS, PEERS_PYTHON
 from benchmarks.quality.made_streams import KINDS, NUM_ROWS, Kind
 from benchmarks.quality.scores import SETTLED_ROWS
-from benchmarks.quality.simple import Sums, summed_losses, table_row
+from benchmarks.quality.simple import COLUMNS, STANDARD_ERRORS, Sums, summed_losses, table_row
 
 logger = logging.getLogger("benchmarks.quality.made")
 
@@ -32,14 +32,14 @@ Made by `make bench-made`; do not edit. Each kind of stream is drawn with seeds 
 learned by `learnd backtest` with its one default configuration, by learnd's baselines, naive Bayes and Vowpal Wabbit. Errors
 (or absolute errors) are summed over the seeds; beside them stand those of the simple learner with the fewest. What learnd has
 more is shown for the first {SETTLED_ROWS:,} rows, and for all of them. `✓` at most 1 %, `✗` more. How the rows are drawn is
-said in `benchmarks/quality/made_streams.py`.
+said in `benchmarks/quality/made_streams.py`. {STANDARD_ERRORS}
 
 Some excess nobody can avoid. A label that comes first on row n + 1 may be rare or have come to stay: one of majority and last
 label is right on the row behind it, and nobody knows which. Of a fair coin, one of five learners is always lucky. The rest is
 what it costs learnd to find out, in the first few hundred rows, which of some twenty experts a stream is made for.
 
-| stream | what is true of it | learnd | best simple learner | first {SETTLED_ROWS:,} rows | all rows | commit | day |
-|---|---|---|---|---|---|---|---|
+| stream | what is true of it | {COLUMNS} |
+|---|---|---|---|---|---|---|---|---|
 """
 
 

@@ -183,9 +183,9 @@ def test_a_seed_makes_one_stream_of_rows_with_inputs_and_a_label(kind: made_stre
 
 def test_what_is_lost_to_a_simple_learner_is_judged_by_one_for_all_seeds() -> None:
     kind = made_streams.KINDS[0]
-    sums = {"learnd": [102.0, 150.0], "vw": [100.0, 160.0], "naive_bayes": [110.0, 149.0]}
+    sums = {"learnd": [102.0, 150.0, 0.0], "vw": [100.0, 160.0, 30.0], "naive_bayes": [110.0, 149.0, 25.0]}
     page = made.render([kind], {kind.name: sums | {"stamp": {"commit": "abc", "date": "2000-01-01"}}})
-    assert "| 150 | 149 naive_bayes | +2.0% ✗ | +0.7% ✓ | abc | 2000-01-01 |" in page
+    assert "| 150 | 149 naive_bayes | +2.0% ✗ | +0.7% ✓ | +0.2 | abc | 2000-01-01 |" in page
 
 
 def test_names_of_cases_and_peers_are_known() -> None:
@@ -197,10 +197,12 @@ def test_names_of_cases_and_peers_are_known() -> None:
 
 
 def test_learnd_is_compared_with_the_simple_learner_that_is_best_at_either_row() -> None:
-    sums = {"learnd": (10.0, 30.0), "early": (8.0, 40.0), "late": (20.0, 24.0)}
-    assert excesses(sums) == ("late", 0.25, 0.25)
-    assert excesses({"learnd": (0.0, 1.0), "last_label": (0.0, 0.0)}) == ("last_label", 0.0, math.inf)
-    assert excesses({"learnd": (0.0, 1919.0), "last_label": (0.0, 1900.0)}) == ("last_label", 0.0, 0.01)  # no more than 1 %
+    sums = {"learnd": (10.0, 30.0, 0.0), "early": (8.0, 40.0, 90.0), "late": (20.0, 24.0, 9.0)}
+    assert excesses(sums) == ("late", 0.25, 0.25, 2.0)
+    assert excesses({"learnd": (0.0, 1.0, 0.0), "last_label": (0.0, 0.0, 1.0)}) == ("last_label", 0.0, math.inf, 1.0)
+    level = {"learnd": (0.0, 1919.0, 0.0), "last_label": (0.0, 1900.0, 361.0)}
+    assert excesses(level) == ("last_label", 0.0, 0.01, 1.0)  # no more than 1 %
+    assert excesses({"learnd": (0.0, 5.0, 0.0), "majority": (0.0, 5.0, 0.0)}) == ("majority", 0.0, 0.0, 0.0)
     assert [marked(share) for share in (-0.1, 0.01, 0.011)] == ["-10.0% ✓", "+1.0% ✓", "+1.1% ✗"]
 
 
