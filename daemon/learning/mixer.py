@@ -108,8 +108,9 @@ class Mixer:
             saved_E = errors_saved(self._p_FK[len(self._rate_M) :], self._mixed_K, target)
             self._lead.learn(saved_E, weight, hasty=self._haste.holds)
         _step_mixers(self._log_p_EK, self._p_FK, target, weight, self._rate_M, self._max_total, self._weight_ME)
-        self._calibration.learn(target, weight / (1 + late_by))
-        share_rate, share = (rate / (1 + late_by) for rate in (weight * self._share_rate, self._haste.next_share()))
+        parts = 1 + late_by
+        self._calibration.learn(target, weight / parts)
+        share_rate, share = weight * self._share_rate / parts, self._haste.next_share() / parts
         _step_share(self._p_FK, target, share_rate, share, self._share_floor, self._share_F)
 
     def hasten(self) -> None:

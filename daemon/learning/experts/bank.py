@@ -53,6 +53,11 @@ class Bank(ABC):
     def load_weights(self, state: State) -> None: ...
 
 
+def weighted(rate_R: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+    """(R,) how far each member steps by a row of this weight."""
+    return rate_R if weight == 1.0 else np.float32(weight) * rate_R  # nearly all weigh 1, and a product takes a microsecond
+
+
 class _Member(Expert):
     """One rate's part of a bank."""
 

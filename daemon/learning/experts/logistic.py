@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from daemon.learning.experts.bank import Bank
+from daemon.learning.experts.bank import Bank, weighted
 from daemon.learning.experts.slots import SlotTable
 from daemon.learning.experts.softmax_kernels import add_logits, gradients, softmax, step_weights
 from daemon.learning.experts.text_table import TextTable
@@ -82,7 +82,7 @@ class LogisticBank(Bank):
         if weight <= 0.0:
             return
         gradient_RK = gradients(self.p_RK, target, self._slots.cells.shape[2])
-        step_R = np.float32(weight) * self._rate_R
+        step_R = weighted(self._rate_R, weight)
         slots = self._slots.claim(self._indices, self._found) if self._table else self._found
         step_weights(slots, self._values, gradient_RK, step_R, _DAMPING, self._slots.cells, (0, self._num_rates))
         if self._words:

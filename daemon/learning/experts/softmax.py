@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from daemon.learning.experts.bank import Bank
+from daemon.learning.experts.bank import Bank, weighted
 from daemon.learning.experts.lda import StreamingLDA
 from daemon.learning.experts.slots import SlotTable
 from daemon.learning.experts.softmax_kernels import add_logits, gradients, softmax, step_weights
@@ -79,11 +79,11 @@ class SoftmaxBank(Bank):
         if weight <= 0.0:
             return
         gradient_RK = gradients(self.p_RK, target, self._dense.cells.shape[2])
-        step_R = np.float32(weight) * self._rate_R
+        step_R = weighted(self._rate_R, weight)
         for block in self.table.claim():
             planes = 0, block.num_planes
             step_weights(block.slots, block.values, gradient_RK, step_R, _DAMPING, block.cells, planes)
-        dense_step_R = np.float32(weight) * self._dense_rate_R
+        dense_step_R = weighted(self._dense_rate_R, weight)
         dense, planes = self._dense.cells, (0, self._num_rates)
         step_weights(self._dense_slots[:-1], self._text.embedding, gradient_RK, dense_step_R, _DAMPING, dense, planes)
         step_weights(self._bias_slot, _ONE, gradient_RK, np.float32(0.1) * step_R, _DAMPING, dense, planes)

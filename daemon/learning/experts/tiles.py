@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daemon.learning.experts.bank import Bank
+from daemon.learning.experts.bank import Bank, weighted
 from daemon.learning.experts.slots import SlotTable
 from daemon.learning.experts.tile_kernels import say, step
 from daemon.learning.features.inputs import Tokens
@@ -61,7 +61,7 @@ class TileBank(Bank):
         if weight <= 0.0:
             return
         slots = self._slots.claim(self._indices, self._found)
-        step(slots, self.p_RK, target, np.float32(weight) * self._rate_R, self._start_R, self._slots.cells, self._bias_PK)
+        step(slots, self.p_RK, target, weighted(self._rate_R, weight), self._start_R, self._slots.cells, self._bias_PK)
 
     def grow(self) -> None:
         self._slots.grow()

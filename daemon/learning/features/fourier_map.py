@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,7 +39,7 @@ class FourierMap:
                 np.random.default_rng([self._seed, 1, i]).normal(size=num_features) for i in range(len(self._omega_DF), width)
             ]
             self._omega_DF = np.concatenate([self._omega_DF, np.stack(new)])
-        scale = 1.0 / (self._bandwidth * np.sqrt(max(1, self._num_inputs_at_start or width)))
+        scale = 1.0 / (self._bandwidth * math.sqrt(max(1, self._num_inputs_at_start or width)))
         return _embed(self._inputs.values_D, self._omega_DF, self._shift_F, scale)
 
     def learn(self) -> None:

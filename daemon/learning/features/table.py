@@ -72,7 +72,6 @@ class TableFeatures(Extractor):
         self.context_tiles = Tokens()
         self._rows: Batch = Batch((), ())
         self._row: Mapping[str, float | str] = {}
-        self._num_read = 0  # values of the current row whose columns are known
         self._categorical: list[int] = []  # columns with a category in the current row
         self.marks_T = np.zeros(0, dtype=np.uint64)
         self._unknown: list[tuple[str, str | float]] = []  # of the current row, in columns not known
@@ -138,23 +137,21 @@ class TableFeatures(Extractor):
 
     def _read_row(self) -> None:
         """The values of the current row by column; of names not yet known only those past the limit are kept."""
-        self._kind_N[:] = kernels.MISSING
-        self._num_read = 0
+        index, kind_N, value_N = self._index, self._kind_N, self.value_N
+        kind_N[:] = kernels.MISSING
         self._categorical, self._unknown = [], []
         for name, value in self._row.items():
-            column = self._index.get(name)
+            column = index.get(name)
             if column is None:
                 self._unknown.append((name, value))
-                continue
-            self._num_read += 1
-            if isinstance(value, str):
-                self._kind_N[column] = kernels.CATEGORY
+            elif isinstance(value, str):
+                kind_N[column] = kernels.CATEGORY
                 self.category_N[column] = hash_text(f"{name}\0{value}")
                 self._categorical.append(column)
             else:
-                self._kind_N[column] = kernels.NUMBER
+                kind_N[column] = kernels.NUMBER
                 inside = value if -LARGEST < value < LARGEST else LARGEST if value > 0 else -LARGEST
-                self.value_N[column] = inside + 0.0  # -0 and 0 are one value
+                value_N[column] = inside + 0.0  # -0 and 0 are one value
         self._past_limit = self._unknown if len(self._names) >= self.max_columns else []
 
     def _encode_tiles(self) -> None:
@@ -213,7 +210,7 @@ class TableFeatures(Extractor):
 
     def _discover(self) -> None:
         """Take in new columns, and inputs that the current row is the first to need."""
-        if self._num_read < len(self._row) and len(self._names) < self.max_columns:
+        if self._unknown and len(self._names) < self.max_columns:
             new = [name for name in self._row if name not in self._index][: self.max_columns - len(self._names)]
             for name in new:
                 self._index[name] = len(self._names)
