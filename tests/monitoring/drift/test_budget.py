@@ -58,6 +58,12 @@ def test_budget_holds_on_noise_that_was_not_seen(name: str, values: Values) -> N
     assert 2 <= max(rates) <= 5 + 3 * 5**0.5
 
 
+def test_to_stepd_two_of_rare_errors_together_are_no_drift() -> None:
+    rows = errors(300_000, 0.001, seed=3)
+    assert max(count_alarms(for_budget("stepd", alarms_per_100k=budget), rows).worse for budget in (0.1, 1.0)) == 0
+    assert alarms(for_budget("stepd", alarms_per_100k=0.1), rows[:5_000] + errors(1_000, 0.2, seed=4)) != []
+
+
 def test_input_budget_holds_on_rows_that_were_not_seen() -> None:
     rows = np.random.default_rng(77).normal(size=(10_000, 3)).astype(np.float32)
     assert count_alarms(inputs_for_budget(alarms_per_100k=1.0, seed=5), rows).both == 0
