@@ -1,9 +1,9 @@
 """Growing, reading and updating the trees of a forest, compiled.
 
-D columns, M rows of memory; N nodes and L entries of leaves a tree. A node is a leaf where its child is 0; else rows with
-`value[column] <= threshold` go to `child`, others, and those where the value is missing (NaN), to `child + 1`. The weights of
-the classes in a leaf are a linked list of entries, numbered from 1, that begins at `head`: a tree takes the memory that its
-rows take, however many classes are known.
+D columns, M rows of memory, R of them in a node, of C classes; N nodes and L entries of leaves a tree. A node is a leaf where
+its child is 0; else rows with `value[column] <= threshold` go to `child`, others, and those where the value is missing (NaN),
+to `child + 1`. The weights of the classes in a leaf are a linked list of entries, numbered from 1, that begins at `head`: a
+tree takes the memory that its rows take, however many classes are known.
 """
 
 from __future__ import annotations
@@ -75,44 +75,79 @@ def _threshold(one: float, two: float, part: float) -> float:
 
 
 @compiled
+def _sort_by_class(
+    row_R: Ints, target_M: Ints, weight_M: Floats, next_K: Ints, class_C: Ints, stop_C: Ints, sorted_R: Ints, weight_R: Floats
+) -> int:
+    """Put the rows, and their weights, into `sorted_R` and `weight_R`, one class after the other, each up to its place in
+    `stop_C`; returns the number of classes. `next_K` is 0 throughout, before and after."""
+    num_classes = 0
+    for row in row_R:
+        k = target_M[row]
+        if next_K[k] == 0:
+            class_C[num_classes] = k
+            num_classes += 1
+        next_K[k] += 1
+    stop = 0
+    for c in range(num_classes):
+        start, stop = stop, stop + next_K[class_C[c]]
+        next_K[class_C[c]], stop_C[c] = start, stop
+    for row in row_R:
+        place = next_K[target_M[row]]
+        sorted_R[place], weight_R[place] = row, weight_M[row]
+        next_K[target_M[row]] = place + 1
+    for c in range(num_classes):
+        next_K[class_C[c]] = 0
+    return num_classes
+
+
+@compiled
 def _score(
-    value_M: Floats, threshold: float, row_M: Ints, target_M: Ints, weight_M: Floats,
-    total: float, squares: float, total_K: Floats, left_K: Floats,
-) -> float:  # fmt: skip
-    """How pure both sides of a split are: Σ of squared class weights over the weight of each side. Leaves `left_K` at 0."""
-    left, left_squares, right_squares = 0.0, 0.0, squares
-    for row in row_M:
-        if value_M[row] <= threshold:
-            k, weight = target_M[row], weight_M[row]
-            left_squares += weight * (2.0 * left_K[k] + weight)
-            right_squares += weight * (weight - 2.0 * (total_K[k] - left_K[k]))
-            left_K[k] += weight
-            left += weight
-    for row in row_M:
-        left_K[target_M[row]] = 0.0
+    value_M: Floats, threshold: float, sorted_R: Ints, weight_R: Floats, stop_C: Ints, weight_C: Floats, total: float
+) -> float:
+    """How pure both sides of a split are: Σ of squared class weights over the weight of each side.
+
+    Rows of a class lie together, so that they are summed up without a branch, in four partial sums.
+    """
+    left, left_squares, right_squares, start = 0.0, 0.0, 0.0, 0
+    for c in range(len(stop_C)):
+        stop = stop_C[c]
+        whole = start + (stop - start) // 4 * 4
+        a0 = a1 = a2 = a3 = 0.0
+        for i in range(start, whole, 4):
+            a0 += weight_R[i] * (value_M[sorted_R[i]] <= threshold)
+            a1 += weight_R[i + 1] * (value_M[sorted_R[i + 1]] <= threshold)
+            a2 += weight_R[i + 2] * (value_M[sorted_R[i + 2]] <= threshold)
+            a3 += weight_R[i + 3] * (value_M[sorted_R[i + 3]] <= threshold)
+        for i in range(whole, stop):
+            a0 += weight_R[i] * (value_M[sorted_R[i]] <= threshold)
+        start = stop
+        of_class = (a0 + a1) + (a2 + a3)
+        left += of_class
+        left_squares += of_class * of_class
+        right_squares += (weight_C[c] - of_class) ** 2
     score: float = left_squares / left + right_squares / (total - left)
     return score
 
 
 @compiled
 def _best_split(
-    input_DM: Floats, row_M: Ints, target_M: Ints, weight_M: Floats, total: float, squares: float, total_K: Floats,
-    left_K: Floats, columns_D: Ints, num_tried: int, key: int, counter: int,
+    input_DM: Floats, row_R: Ints, sorted_R: Ints, weight_R: Floats, stop_C: Ints, weight_C: Floats, total: float,
+    columns_D: Ints, num_tried: int, key: int, counter: int,
 ) -> tuple[int, float, int]:  # fmt: skip
     """Column (-1 where none splits these rows) and threshold of the best of `num_tried` random splits; and the next counter."""
     best, best_column, best_threshold, tried = -1.0, -1, 0.0, 0
-    num_columns, size = len(input_DM), len(row_M)
+    num_columns, size = len(input_DM), len(row_R)
     for d in range(num_columns):
         other = d + _draw(key, counter, num_columns - d)
         columns_D[d], columns_D[other] = columns_D[other], columns_D[d]
         value_M = input_DM[columns_D[d]]
-        one = value_M[row_M[_draw(key, counter + 1, size)]]
-        two = value_M[row_M[_draw(key, counter + 2, size)]]
+        one = value_M[row_R[_draw(key, counter + 1, size)]]
+        two = value_M[row_R[_draw(key, counter + 2, size)]]
         threshold = _threshold(one, two, _draw(key, counter + 3, 1 << 30) / (1 << 30))
         counter += 4
         if np.isnan(threshold):
             continue
-        score = _score(value_M, threshold, row_M, target_M, weight_M, total, squares, total_K, left_K)
+        score = _score(value_M, threshold, sorted_R, weight_R, stop_C, weight_C, total)
         if score > best:
             best, best_column, best_threshold = score, columns_D[d], threshold
         tried += 1
@@ -148,7 +183,8 @@ def grow_tree(
     start_N, stop_N = np.zeros(len(child_N), np.int64), np.zeros(len(child_N), np.int64)
     stop_N[0] = size
     columns_D = np.arange(len(input_DM))
-    total_K, left_K = np.zeros(num_classes), np.zeros(num_classes)
+    next_K, class_C, stop_C = np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64)
+    weight_C, sorted_R, weight_R = np.zeros(num_classes), np.zeros(size, np.int64), np.zeros(size)
     num_nodes, num_entries, node, counter = 1, 0, 0, 0
     while node < num_nodes:
         start, stop = start_N[node], stop_N[node]
@@ -156,21 +192,19 @@ def grow_tree(
         # All of it: what an earlier tree left here would be saved, and lost by a restart.
         column_N[node] = child_N[node] = head_N[node] = 0
         threshold_N[node] = 0.0
-        first, pure, total, squares = target_M[rows[0]], True, 0.0, 0.0
-        for row in rows:
-            k, weight = target_M[row], weight_M[row]
-            pure = pure and k == first
-            squares += weight * (2.0 * total_K[k] + weight)
-            total_K[k] += weight
-            total += weight
+        num_present = _sort_by_class(rows, target_M, weight_M, next_K, class_C, stop_C, sorted_R, weight_R)
         column, threshold = -1, 0.0
-        if not pure:
+        if num_present > 1:
+            total, first = 0.0, 0
+            for c in range(num_present):
+                weight_C[c] = weight_R[first : stop_C[c]].sum()
+                total += weight_C[c]
+                first = stop_C[c]
             column, threshold, counter = _best_split(
-                input_DM, rows, target_M, weight_M, total, squares, total_K, left_K, columns_D, num_tried, key, counter
+                input_DM, rows, sorted_R, weight_R, stop_C[:num_present], weight_C, total, columns_D, num_tried, key, counter
             )
-        for row in rows:
-            total_K[target_M[row]] = 0.0
-            if column < 0:
+        if column < 0:
+            for row in rows:
                 num_entries = _add_to_leaf(node, target_M[row], weight_M[row], num_entries, head_N, class_L, weight_L, next_L)
         if column >= 0:
             middle = start + _part(input_DM[column], threshold, rows)
