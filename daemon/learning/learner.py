@@ -45,7 +45,9 @@ class Learner:
         """`examples`, cut where the model steps, so that reactions apply from a step that no other cut would move."""
         if not examples:
             return []
-        return [examples[piece] for piece in self.model.pieces(self._weights(examples))]
+        pieces = [examples[piece] for piece in self.model.pieces(self._weights(examples))]
+        self.model.foresee(inputs(examples if len(pieces) > 1 else ()))
+        return pieces
 
     def admits(self, examples: Sequence[Example]) -> list[bool]:
         """Whether each example's target may be learned, given that those before it are."""

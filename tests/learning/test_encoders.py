@@ -25,10 +25,13 @@ from daemon.learning import encoders
 from daemon.learning.batch import Batch
 from daemon.learning.encoders import FrozenEncoder, encoder_files, find_encoder, find_packaged_encoder, load_encoder
 from daemon.learning.features.text import TextFeatures
+from daemon.learning.learner import Learner
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.mixture import Mixture
 from daemon.learning.pretrained import load_model
+from daemon.learning.tasks.classification import Classification
 from daemon.learning.texts import text_experts
+from streams.record import Example
 from tests.learning.host_reads import HostReads
 from tests.learning.tiny import VOCAB_SIZE, tiny_bert
 
@@ -120,6 +123,25 @@ def test_the_default_fetches_from_the_device_once_a_micro_batch(pool: Mixture, m
         learn(pool, [*TEXTS, "second"])
     assert fetched == [(7, 384)]
     assert reads.seen == []
+
+
+def test_examples_that_are_cut_where_the_model_may_react_are_embedded_at_once(
+    pool: Mixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = Learner(task=Classification(max_labels=2), model=pool)
+    examples = [Example("x", f"{text} {i}", {}, "ab"[i % 2]) for i, text in enumerate(TEXTS * 12)][:69]
+    learner.learn(examples[:5])  # as behind a record that could not be used: reactions apply at multiples of 64
+    asked: list[int] = []
+    encode = FrozenEncoder.encode
+    monkeypatch.setattr(FrozenEncoder, "encode", lambda encoder, texts: (asked.append(len(texts)), encode(encoder, texts))[1])
+    pieces = learner.pieces(examples[5:])
+    assert [len(piece) for piece in pieces] == [59, 5]
+    for piece in pieces:
+        learner.learn(piece)
+    assert asked == [64]
+    learner.pieces(examples[:3])  # what was foreseen is forgotten
+    learner.learn(examples[5:8])
+    assert asked == [64, 3]
 
 
 @pytest.mark.parametrize(

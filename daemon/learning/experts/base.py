@@ -30,6 +30,9 @@ from daemon.state import State
 class Extractor(ABC):
     """Turns the rows of a micro-batch into features, one row at a time. Experts hold the extractor that they read."""
 
+    def foresee(self, batch: Batch) -> None:  # noqa: B027 - most have no work that is done better at once
+        """Take the rows of several micro-batches to come, in their order; do the work that is done better for all at once."""
+
     @abstractmethod
     def begin(self, batch: Batch) -> None:
         """Take a micro-batch; do the batched, label-free work."""

@@ -40,18 +40,36 @@ class TextFeatures(Stateless):
         """D, the width of an embedding."""
         self.row = 0
         self.embeddings_BD = np.zeros((0, self.width), dtype=np.float32)
+        self._ahead: tuple[list[str], NDArray[np.float32]] = [], self.embeddings_BD  # texts of micro-batches to come
         self.indices = np.zeros(0, dtype=np.int32)
         self.values = np.zeros(0, dtype=np.float32)
         self.embedding = np.zeros(self.width, dtype=np.float32)
 
+    def foresee(self, batch: Batch) -> None:
+        texts = self._cut(batch)
+        self._ahead = texts, self._embed(texts)
+
     def begin(self, batch: Batch) -> None:
-        texts = [text[: self._max_characters] for text in batch.texts]
+        texts = self._cut(batch)
         self._hashed = [self._hasher.hash(text) for text in texts]
-        if self._encoder:
-            embeddings_BD = self._encoder.encode(texts)
-            if not np.isfinite(embeddings_BD).all():
-                raise ValueError("the encoder gave an embedding that is not finite; its files are damaged: get them anew")
-            self.embeddings_BD = embeddings_BD
+        ahead, ahead_BD = self._ahead
+        if texts and ahead[: len(texts)] == texts:
+            self.embeddings_BD = ahead_BD[: len(texts)]
+            self._ahead = ahead[len(texts) :], ahead_BD[len(texts) :]
+        else:
+            self.embeddings_BD = self._embed(texts)
+
+    def _cut(self, batch: Batch) -> list[str]:
+        return [text[: self._max_characters] for text in batch.texts]
+
+    def _embed(self, texts: list[str]) -> NDArray[np.float32]:
+        """(B, D) in one call of the encoder."""
+        if not (self._encoder and texts):
+            return np.zeros((len(texts), self.width), dtype=np.float32)
+        embeddings_BD = self._encoder.encode(texts)
+        if not np.isfinite(embeddings_BD).all():
+            raise ValueError("the encoder gave an embedding that is not finite; its files are damaged: get them anew")
+        return embeddings_BD
 
     def encode(self, row: int) -> None:
         self.row = row

@@ -81,6 +81,10 @@ class Model(ABC):
     def finish(self) -> None:  # noqa: B027 - only late labels leave rows to learn
         """Learn what is still waiting for its label, at the end of a backtest."""
 
+    def foresee(self, batch: Batch) -> None:  # noqa: B027 - most have no work that is done better at once
+        """Take the inputs of the micro-batches that come next, in their order, instead of those taken before: what no learning
+        changes, as a frozen encoder's embeddings, is made for all in one call. Nothing need come of it."""
+
     def pieces(self, weight_B: Floats) -> list[slice]:
         """Where a micro-batch is to be cut so that a reaction to its rows applies from the same row on, however it was cut."""
         return [slice(0, len(weight_B))]

@@ -81,6 +81,10 @@ class Pool(Model):
     def expert_names(self) -> tuple[str, ...]:
         return tuple(expert.name for expert in self._experts)
 
+    def foresee(self, batch: Batch) -> None:
+        for extractor in self._extractors.values():
+            extractor.foresee(batch)
+
     def begin(self, batch: Batch) -> None:
         """Take a micro-batch; no part of it is learned yet."""
         self._batch = batch
