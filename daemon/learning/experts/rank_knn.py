@@ -113,9 +113,9 @@ def _vote(
             square_M[m] += difference * difference
     most = min(num_neighbors_R.max(), size)
     near_N = np.zeros(most, dtype=np.int64)
-    found = 0
+    found, furthest = 0, np.float32(np.inf)
     for m in range(size):  # the nearest so far, in order; of equals the earlier stored
-        if found == most and square_M[m] >= square_M[near_N[most - 1]]:
+        if square_M[m] >= furthest:
             continue
         place = min(found, most - 1)
         while place > 0 and square_M[near_N[place - 1]] > square_M[m]:
@@ -123,6 +123,8 @@ def _vote(
             place -= 1
         near_N[place] = m
         found = min(found + 1, most)
+        if found == most:
+            furthest = square_M[near_N[most - 1]]
     p_RK = np.full((len(num_neighbors_R), num_known), PSEUDO_VOTES)
     for r in range(len(num_neighbors_R)):
         count = min(num_neighbors_R[r], size)
