@@ -43,15 +43,17 @@ class Keeper:
         blueprint: Mapping[str, JSON],
         checkpoint_interval_s: float,
         snapshot_interval_s: float,
+        notes_alarms: bool = True,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Into every checkpoint go `fingerprint` (what the arithmetic depended on), `config` (every setting by its dotted name)
-        and `epoch` (the writer's), into every snapshot `blueprint` (how to build the model that takes its weights)."""
+        and `epoch` (the writer's), into every snapshot `blueprint` (how to build the model that takes its weights). With
+        `notes_alarms` drift alarms are told in the ledger."""
         self._checkpoints, self._snapshots, self._ledger, self._source = checkpoints, snapshots, ledger, source
         self._gauges, self._fingerprint, self._blueprint = gauges, fingerprint, blueprint
         self._writer: dict[str, JSON] = {"epoch": epoch, "config": dict(config), "config_sha256": sha256_of(config)}
-        self._clock, self._wall_clock = clock, wall_clock
+        self._notes_alarms, self._clock, self._wall_clock = notes_alarms, clock, wall_clock
         self._checkpoint_cadence = Cadence(checkpoint_interval_s, due_at=clock() + checkpoint_interval_s)
         self._snapshot_cadence = Cadence(snapshot_interval_s)
         self._beside = BesideTheLoop(clock=clock)
@@ -239,8 +241,9 @@ class Keeper:
         }
 
     def note_alarms(self, alarms: Sequence[Alarm]) -> None:
-        """Leave a note of drift alarms in the ledger. They follow from what was learned, so a redone step raises them again."""
-        for alarm in alarms:
+        """Note drift alarms in the ledger, where that is wanted. They follow from what was learned, so a redone step raises
+        them again."""
+        for alarm in alarms if self._notes_alarms else ():
             self._note("drift", {"row": alarm.example, "detector": alarm.detector, "direction": alarm.direction})
 
     def _note(self, kind: str, body: dict[str, JSON]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,6 +156,24 @@ def test_a_checkpoint_holds_settings_and_epoch_of_its_writer_and_a_resume_tells_
     told = [message for message in caplog.messages if "settings that were others" in message]
     assert told == ["settings that were others at checkpoint 000000000002: serving.port: 0 -> 1"]
     assert "correct-horse-battery" not in str(metas)
+
+
+def test_drift_alarms_are_noted_in_the_ledger_unless_that_is_switched_off(tmp_path: Path) -> None:
+    """Labels flip at row 600. Nothing that is learned depends on the note, so that the switch may be turned on resume."""
+    file = tmp_path / "flip.jsonl"
+    rows = [{"features": {"x": i % 4}, "label": "ab"[(i % 4 // 2 + i // 600) % 2]} for i in range(900)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    hashes, notes = [], []
+    for data, *more in (("on",), ("off", "reactions.ledger_note=false"), ("off",)):
+        settings = learners.settings("table", tmp_path, file, *NEVER, "model.kind=linear", *more, data=data)
+        with training(settings, until_end=True) as assembled:
+            hashes.append(assembled.trainer.run())
+            alarms = assembled.pipeline.evaluation.report()["drift_alarms"]
+        notes.append([entry.body for entry in Ledger(tmp_path / data / "ledger").entries() if entry.kind == "drift"])
+    assert len(set(hashes)) == 1
+    assert len(alarms) == 1
+    assert 600 <= alarms[0]["example"] < 620
+    assert notes == [[{"row": alarms[0]["example"], "detector": "glr", "direction": "worse"}], [], []]
 
 
 def test_who_lost_the_folder_plans_nothing_more(tmp_path: Path) -> None:

@@ -162,6 +162,7 @@ def _assemble(
         blueprint=models.blueprint(settings),
         checkpoint_interval_s=settings.storage.checkpoint_interval_s if keeps else NEVER_S,
         snapshot_interval_s=settings.storage.snapshot_interval_s if keeps else NEVER_S,
+        notes_alarms=settings.reactions.ledger_note,
     )
     stack.callback(keeper.close)
     trainer = Trainer(

@@ -134,3 +134,8 @@ class ReactionsSettings(Section):
     recent_replay: bool = fixed(False, "Let the transformer's replay prefer recent rows for a while (balanced).")
     faster_mixer: bool = fixed(True, "Let the mixer spread more of its weight for 200 rows.")
     anchor: bool = fixed(True, "Keep what the mixture was before beside it for 2,000 rows, for a trouble that passes.")
+    ledger_note: bool = setting(
+        True,
+        "Note every alarm in the ledger, whatever its direction. Without it /metrics counts alarms, but nobody can look up "
+        "later which rows raised them.",
+    )
