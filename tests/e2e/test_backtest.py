@@ -94,6 +94,35 @@ def test_a_second_file_is_scored_and_not_learned(tmp_path: Path) -> None:
     assert report["state_sha256"] == alone["state_sha256"]
 
 
+def test_the_balanced_figures_of_a_second_file_are_those_of_answers_without_frequencies(tmp_path: Path) -> None:
+    """Of the learned a three in five are red, of the b four in five, and nine rows in ten are an a: by the frequencies
+    everything is an a, without them red is a b and blue an a."""
+    learned, held_out = tmp_path / "learned.csv", tmp_path / "held_out.csv"
+    rows = ["red,a"] * 27 + ["blue,a"] * 18 + ["red,b"] * 4 + ["blue,b"]
+    order_N = np.random.default_rng(2).permutation(np.arange(500) % 50)
+    learned.write_text("colour,label\n" + "".join(f"{rows[n]}\n" for n in order_N), encoding="utf-8")
+    tested = ["red,b"] * 7 + ["red,a"] * 3 + ["blue,a"] * 4 + ["blue,b"]
+    held_out.write_text("colour,label\n" + "".join(f"{row}\n" for row in tested), encoding="utf-8")
+    flags = ("--set", "features.label_history=false", "--set", "features.earlier_rows=false")
+    report, _ = backtest(tmp_path, learned, *flags, "--evaluate", str(held_out))
+    frequent, balanced = report["evaluation"], report["balanced"]
+    assert isinstance(frequent, dict)
+    assert isinstance(balanced, dict)
+    assert (frequent["examples"], frequent["errors"]) == (15, 8)
+    assert (balanced["examples"], balanced["errors"], balanced["accuracy"]) == (15, 4, 11 / 15)
+    # Of a (7 targets, 5 answers, 4 right) 2/3, of b (8 targets, 10 answers, 7 right) 7/9; by chance 115 of 225 agree.
+    assert balanced["macro_f1"] == pytest.approx((2 / 3 + 7 / 9) / 2)
+    assert balanced["kappa"] == pytest.approx((11 * 15 - 115) / (225 - 115))
+    # Of the 56 pairs of a b and an a, b has the higher score in 28 and the same in 25.
+    assert balanced["auc"] == pytest.approx((28 + 25 / 2) / 56)
+    p_red, p_blue = 0.8 / (0.8 + 0.6), 0.2 / (0.2 + 0.4)
+    losses = 7 * np.log(p_red) + 3 * np.log(1 - p_red) + 4 * np.log(1 - p_blue) + np.log(p_blue)
+    # But for pseudo counts and a learned temperature; by the frequencies it is more than twice that.
+    assert balanced["log_loss"] == pytest.approx(-losses / 15, abs=0.03)
+    assert frequent["log_loss"] > 1.2
+    assert (balanced["mae"], balanced["rmse"]) == (None, None)
+
+
 @pytest.mark.parametrize("batch_rows", [1, 64, 256])
 def test_the_share_of_dead_letters_is_that_of_the_rows_in_their_order(tmp_path: Path, batch_rows: int) -> None:
     """Two of five rows are bad, anywhere in a micro-batch; half of the last 1,000 may be."""

@@ -16,6 +16,9 @@ import torch
 import tritonclient.http as triton
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from daemon.assembly.serving import ModelAnswerer
+from daemon.learning.batch import Batch
+from daemon.storage.snapshots import Snapshots
 from tests.e2e.learnd import any_port, kept_in, started, train, write_rows
 from tests.learning.tiny import tiny_bert
 
@@ -24,7 +27,8 @@ SPAM, HAM = "cheap pills free money click here", "the build is green please revi
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is learned, with which settings, and what is asked then. `answers` are the right ones for `questions`."""
+    """What is learned, with which settings, and what is asked then. `answers` are the right ones for `questions`;
+    `balanced` says that the model has an answer without the frequencies of the labels, too."""
 
     rows: Sequence[Mapping[str, Any]]
     settings: Callable[[Path], list[str]]
@@ -32,6 +36,7 @@ class Kind:
     answers: Sequence[str | float]
     refused: Mapping[str, Any]
     refusal: str
+    balanced: bool = False
 
 
 def _text(index: int) -> dict[str, str]:
@@ -59,18 +64,19 @@ TABLES = [{"features": {"x": 9.0, "colour": "blue"}}, {"features": {"x": 0.0, "c
 NO_TEXT, NO_FEATURES = "this model reads features, not text", "this model reads text, not features"
 KINDS = {
     "text": Kind(
-        [_text(i) for i in range(200)], lambda _: ["model.encoder=none"], TEXTS, ["spam", "ham"], TABLES[0], NO_FEATURES
+        [_text(i) for i in range(200)], lambda _: ["model.encoder=none"], TEXTS, ["spam", "ham"], TABLES[0], NO_FEATURES,
+        balanced=True,
     ),
     "features": Kind(
         [_table(i) for i in range(300)],
         lambda _: ["model.inputs=features", "features.label_history=false", "features.earlier_rows=false"],
-        TABLES, ["yes", "no"], TEXTS[0], NO_TEXT,
+        TABLES, ["yes", "no"], TEXTS[0], NO_TEXT, balanced=True,
     ),
     "both": Kind(
         [_text(i) | {"features": {"x": float(i % 2)}} for i in range(200)],
         lambda _: ["model.inputs=both", "model.encoder=none", "features.label_history=false"],
         [TEXTS[0] | {"features": {"x": 1.0}}, TEXTS[1] | {"features": {"x": 0.0}}],
-        ["spam", "ham"], {"text": 7}, "Expected `str | null`, got `int`",
+        ["spam", "ham"], {"text": 7}, "Expected `str | null`, got `int`", balanced=True,
     ),
     "regression": Kind(
         [_number(i) for i in range(400)],
@@ -95,7 +101,9 @@ KINDS = {
         [_text(i) for i in range(400)], lambda folder: ["model.kind=transformer", *_finetuned(folder)],
         TEXTS, ["spam", "ham"], TABLES[0], NO_FEATURES,
     ),
-    "finetuned": Kind([_text(i) for i in range(200)], _finetuned, TEXTS, ["spam", "ham"], TABLES[0], NO_FEATURES),
+    "finetuned": Kind(
+        [_text(i) for i in range(200)], _finetuned, TEXTS, ["spam", "ham"], TABLES[0], NO_FEATURES, balanced=True
+    ),
 }  # fmt: skip
 
 
@@ -133,24 +141,43 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield Served(kind, request.param, client, manifest, newest)
 
 
-def _matches(prediction: Mapping[str, Any], expected: str | float) -> bool:
+def _said_balanced(served: Served) -> list[dict[str, float] | None]:
+    """What the model in the snapshot, asked here, says of each question as if all labels were equally frequent."""
+    questions, newest = served.kind.questions, Snapshots(served.folder.parent).open(served.manifest["version"])
+    answerer = ModelAnswerer(newest, device="cpu")
+    assert answerer._model.answers_balanced == served.kind.balanced
+    if not served.kind.balanced:
+        return [None] * len(questions)
+    batch = Batch([row.get("text", "") for row in questions], [row.get("features", {}) for row in questions])
+    return [dict(zip(answerer.labels, row, strict=True)) for row in answerer._model.predict_balanced(batch).tolist()]
+
+
+def _matches(prediction: Mapping[str, Any], expected: str | float, balanced: Mapping[str, float] | None) -> bool:
     if isinstance(expected, float):
         return prediction.keys() == {"value"} and abs(prediction["value"] - expected) < 1.0
-    scores = prediction["scores"]
+    if balanced is None:
+        return prediction.keys() == {"label", "scores"} and _points_at(expected, prediction["label"], prediction["scores"])
+    told = prediction["scores_balanced"]
     return (
-        prediction.keys() - {"scores_balanced"} == {"label", "scores"}
-        and prediction["label"] == max(scores, key=scores.get) == expected
-        and abs(sum(scores.values()) - 1) < 1e-6
+        prediction.keys() == {"label", "scores", "scores_balanced"}
+        and _points_at(expected, prediction["label"], prediction["scores"])
+        and _points_at(expected, prediction["label"], told)
+        and told == pytest.approx(balanced, abs=1e-6)
+        and told != prediction["scores"]
     )
 
 
+def _points_at(expected: str, label: str, scores: Mapping[str, float]) -> bool:
+    return label == max(scores, key=lambda name: scores[name]) == expected and abs(sum(scores.values()) - 1) < 1e-6
+
+
 def test_one_row_and_a_list_of_rows_are_answered_right(served: Served) -> None:
-    questions, answers = served.kind.questions, served.kind.answers
+    questions, answers, balanced = served.kind.questions, served.kind.answers, _said_balanced(served)
     alone = [served.predict(question) for question in questions]
     assert [len(predictions) for predictions in alone] == [1, 1]
     together = served.predict(list(questions))
-    assert all(map(_matches, together, answers)), together
-    assert all(map(_matches, [predictions[0] for predictions in alone], answers)), alone
+    assert all(map(_matches, together, answers, balanced)), together
+    assert all(map(_matches, [predictions[0] for predictions in alone], answers, balanced)), alone
 
 
 def test_tritons_client_is_answered_alike(served: Served) -> None:

@@ -11,7 +11,8 @@ import pytest
 from daemon.plan import Plan
 from daemon.storage.ledger import Ledger
 from streams.history import HISTORY
-from tests.crash.runs import files, killed_at_random, train
+from streams.record import Run
+from tests.crash.runs import common, files, killed_at_random, train
 from tests.e2e.learnd import learnd
 
 
@@ -40,6 +41,29 @@ def test_a_file_that_was_learned_to_its_end_is_needed_no_more(tmp_path: Path, re
     assert train(folder, recorded) == expected
 
 
+def test_the_flag_is_the_setting(tmp_path: Path, recorded: list[str]) -> None:
+    """Learned by one, a folder goes on by the other, which is refused where they are not the same."""
+    stream, file = recorded[:-1], tmp_path / "history.jsonl"
+    set_, flagged, cold = (tmp_path / name for name in ("set", "flagged", "cold"))
+    (tmp_path / "stream.jsonl").write_text(rows(300, 400), encoding="utf-8")
+    settings = [*common(flagged), *stream]
+    done = learnd("train", "--until-end", "--warm-start", str(file), settings=settings)
+    assert done.returncode == 0, done.stderr
+    learned = done.stdout.split()[-1]
+    assert learned == train(set_, recorded) != train(cold, stream)
+    assert planned(flagged) == planned(set_)
+    assert train(flagged, recorded) == learned
+    other = learnd("train", "--until-end", "--warm-start", str(tmp_path / "stream.jsonl"), settings=settings)
+    assert other.returncode == 2
+    assert "training.warm_start: learned with" in other.stderr
+
+
+def planned(folder: Path) -> list[Run]:
+    """What was planned, in its order."""
+    plans = [Plan.from_body(entry.body) for entry in Ledger(folder / "ledger").entries() if entry.kind == "plan"]
+    return [run for plan in plans for run in plan.runs]
+
+
 def test_a_file_that_is_not_learned_to_its_end_is_asked_for(tmp_path: Path, recorded: list[str]) -> None:
     train(tmp_path / "data", recorded)
     shutil.rmtree(tmp_path / "data" / "checkpoints")
@@ -66,8 +90,7 @@ def test_a_file_is_learned_before_the_stream_and_kills_change_nothing(tmp_path: 
     killed, num_killed = killed_at_random(tmp_path / "killed", settings, num_kills=2, seed=4)
     assert num_killed == 2
     assert killed == untouched
-    plans = [Plan.from_body(entry.body) for entry in Ledger(tmp_path / "killed" / "ledger").entries() if entry.kind == "plan"]
-    runs = [run for plan in plans for run in plan.runs]
+    runs = planned(tmp_path / "killed")
     partitions = [run.partition for run in runs]
     assert partitions == sorted(partitions)
     assert sum(run.end - run.start for run in runs if run.partition == HISTORY) == 300
