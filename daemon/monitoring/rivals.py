@@ -51,8 +51,6 @@ class Rivals:
     def _score(self, name: str, target_B: Floats, arrived_B: Floats, is_learned_B: Flags) -> Floats:
         answer_B, p_B, second_B = self._baselines[name].follow(target_B, arrived_B, is_learned_B)
         if name in self._scores:
-            if not self._baselines[name].has_probabilities:
-                second_B = (answer_B == 1.0).astype(np.float64)
             self._scores[name].extend(target_B, np.stack([1.0 - second_B, second_B], axis=1))
         return self._metrics[name].update_all(target_B, answer_B, p_B)
 
@@ -65,7 +63,7 @@ class Rivals:
         return {name: metrics.window() for name, metrics in self._metrics.items()}
 
     def auc(self) -> dict[str, float | None]:
-        """Each rival's over all rows, where it is collected; that of an answer alone has only one threshold."""
+        """Each rival's over all rows, where it is collected."""
         return {name: scores.auc() for name, scores in self._scores.items()}
 
     def state_dict(self) -> State:

@@ -4,12 +4,15 @@ import csv
 import gzip
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from daemon.monitoring.baselines import Baseline, DecayedPrior, classification_baselines, regression_baselines
+from daemon.monitoring.baseline import Baseline
+from daemon.monitoring.baselines import classification_baselines, regression_baselines
+from daemon.monitoring.label_baselines import DecayedPrior, LastLabel, Majority
 from daemon.monitoring.metrics.tally import NO_ANSWER, UNKNOWN
 from tests.contracts.expert_checks import assert_same_state
 
@@ -34,6 +37,38 @@ def test_decayed_prior_equals_decaying_every_count() -> None:
         prior.learn(label)
         mass *= decay
         mass[label] += 1
+
+
+def test_the_last_label_and_the_majority_give_what_they_have_counted() -> None:
+    random = np.random.default_rng(4)
+    labels = np.repeat(random.integers(4, size=400), random.integers(1, 4, size=400)).tolist()
+    labels = [list(dict.fromkeys(labels)).index(label) for label in labels]
+    last, majority = LastLabel(), Majority()
+    for row, label in enumerate(labels):
+        before = labels[:row]
+        count_C = np.bincount(before, minlength=1) + 0.5
+        if len(count_C) > 1:
+            stays = (sum(one == two for one, two in pairwise(before)) + 0.5) / row
+            others_C = np.where(np.arange(len(count_C)) == before[-1], 0.0, count_C)
+            expected_C = (1.0 - stays) * others_C / others_C.sum()
+            expected_C[before[-1]] = stays
+            assert last.predict() == before[-1]
+            assert [last.probability(k) for k in range(len(count_C))] == pytest.approx(expected_C)
+            assert majority.predict() in np.flatnonzero(count_C == count_C.max())
+            assert [majority.probability(k) for k in range(len(count_C))] == pytest.approx(count_C / count_C.sum())
+        last.learn(label)
+        majority.learn(label)
+
+
+def test_of_labels_each_gives_those_that_it_knows_all_and_others_nothing() -> None:
+    for baseline in classification_baselines().values():
+        assert (baseline.probability(0), baseline.probability(UNKNOWN)) == (0.0, 0.0)
+        baseline.learn(0.0)
+        assert (baseline.probability(0), baseline.probability(1)) == (1.0, 0.0)
+        for label in (1.0, 1.0, 2.0):
+            baseline.learn(label)
+        assert sum(map(baseline.probability, range(3))) == pytest.approx(1.0)
+        assert (baseline.probability(3), baseline.probability(UNKNOWN)) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("make", [classification_baselines, regression_baselines])

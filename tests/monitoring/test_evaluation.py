@@ -87,10 +87,9 @@ def test_report_has_every_field_and_null_where_it_does_not_apply() -> None:
     assert 0 < report["auc"] < 1
     assert set(report["baselines"]) == {"last_label", "majority", "decayed_prior"}
     assert all(set(figures) == set(FIGURES) for figures in report["baselines"].values())
-    assert report["baselines"]["last_label"]["log_loss"] is None
     # The labels are drawn evenly: a guess is as good as another.
     assert all(figures["auc"] == pytest.approx(0.5, abs=0.04) for figures in report["baselines"].values())
-    assert report["baselines"]["decayed_prior"]["log_loss"] == pytest.approx(math.log(2), abs=0.05)
+    assert all(figures["log_loss"] == pytest.approx(math.log(2), abs=0.05) for figures in report["baselines"].values())
     assert report["drift_alarms"] == [{"example": alarms[0].example, "detector": "adwin", "direction": "worse"}]
 
 

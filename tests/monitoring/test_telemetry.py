@@ -77,7 +77,9 @@ def test_step_shows_counts_stats_and_scores(bench: Bench) -> None:
     assert bench.value("learnd_prequential_kappa", over="window") == scored.window()["kappa"]
     last = scored.baselines_window()["last_label"]
     assert bench.value("learnd_baseline_macro_f1", baseline="last_label", over="window") == last["macro_f1"]
-    assert bench.value("learnd_baseline_log_loss", baseline="last_label", over="window") is None
+    for name, figures in scored.baselines_window().items():
+        assert figures["log_loss"] is not None
+        assert bench.value("learnd_baseline_log_loss", baseline=name, over="window") == figures["log_loss"]
     assert bench.value("learnd_slice_accuracy", slice="country", value="de") is not None
     assert bench.value("learnd_label_rows", label="spam") == scored.target_counts()[1]
     assert bench.value("learnd_worst_500_accuracy") == scored.since_start()["worst_500"]
