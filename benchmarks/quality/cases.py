@@ -46,8 +46,8 @@ class Case:
     """One run of `learnd backtest` and the peers beside it.
 
     `flags` go to the command; `delay` labels arrive so many rows late, for learnd, baselines and peers alike; `evaluate` is a
-    stream that the final state is scored on. `history` says that learnd reads earlier labels here: then peers on tables get
-    the last label as one more input. `allowed_delay` and `drift_every` are for streams whose drifts are known.
+    stream that the final state is scored on. With `history` peers on tables get the last label as one more input: wherever
+    learnd reads earlier labels, but for `obd_clicks`. `allowed_delay` and `drift_every` are for streams whose drifts are known.
     `burst` runs `burst.py` instead.
     """
 
@@ -71,6 +71,7 @@ FORESTS: Final = ("river_arf", "river_amf", "river_srp")
 TABLE_PEERS: Final = ("vw", "naive_bayes", "river_logistic", *FORESTS, "deep_river_mlp")
 NUMBER_PEERS: Final = ("vw", "river_linear", "river_arf", "river_amf")
 NO_LABELS: Final = ("--set", "features.label_history=false")
+ROW_ALONE: Final = "learnd reads the rows before, without their labels; peers see the current row alone"
 CURRENT_ONLY: Final = (*NO_LABELS, "--set", "features.earlier_rows=false")
 LAST_VALUE: Final = Beside(("last_value",))
 BELOW_LAST_VALUE: Final = Beside(("last_value",), factor=0.95)
@@ -110,6 +111,7 @@ CASES: Final = (
         TABLE_PEERS,
         flags=NO_LABELS,
         history=False,
+        note=ROW_ALONE,
     ),
     _numbers("trump_approval", ".151"),
     _numbers("chick_weights", "50.25"),
@@ -145,6 +147,7 @@ CASES: Final = (
         ),
         ("vw", "naive_bayes"),
         history=False,
+        note="peers without the last label, which learnd reads",
     ),
     Case(
         "vader_score",
@@ -207,5 +210,6 @@ CASES: Final = (
         ("vw", "naive_bayes", *FORESTS),
         flags=NO_LABELS,
         history=False,
+        note=ROW_ALONE,
     ),
 )

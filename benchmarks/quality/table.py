@@ -12,7 +12,9 @@ INTRO: Final = """# Quality
 Made by `make bench-quality`; do not edit. Every learner is tested on a row before it learns it, in the order of the stream,
 with its one default configuration and seed 0. What each figure counts is said in `benchmarks/quality/scores.py`. Peers run
 beside it, in an environment of their own (`requirements/bench.txt`), over the same rows; they know all labels from the start,
-and on tables where learnd reads earlier labels they get the last one as a further input.
+and on tables where learnd reads earlier labels they get the last one as a further input, but for `obd_clicks`, where they do
+not. Of a table learnd also reads the rows before (how columns change from the last row and from moving averages), unless it
+is run with `features.earlier_rows=false`; peers see the columns of the current row alone.
 
 `✓` reached, `✗` missed, `–` not asked or not measured.
 
