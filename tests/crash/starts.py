@@ -25,7 +25,7 @@ class Start:
     """One process of `learnd`."""
 
     def __init__(self, process: Process, *, folder: Path, is_fresh: bool) -> None:
-        self._process, self._folder, self._is_fresh = process, folder, is_fresh
+        self._process, self._folder, self.is_fresh = process, folder, is_fresh
         self.err, self.ended = process.err, process.ended
 
     def kill(self, number: int = signal.SIGKILL) -> None:
@@ -46,7 +46,7 @@ class Start:
     def wait_until_ready(self) -> None:
         """Until learning begins: a fresh ledger has its first entry, or the log tells where learning resumes."""
         deadline = time.monotonic() + LIMIT_S
-        while not (_first_entry(self._folder) if self._is_fresh else b" resuming at row " in self.err.read_bytes()):
+        while not (_first_entry(self._folder) if self.is_fresh else b" resuming at row " in self.err.read_bytes()):
             assert time.monotonic() < deadline, self.err.read_text()
             if self.ended(within_s=0.002):
                 return

@@ -13,7 +13,7 @@ from tests.crash.trial import Trial
 
 
 def settings_of(model: str, folder: Path) -> list[str]:
-    file = runs.stream(folder, num_rows=runs.NUM_ROWS[model])
+    file = runs.stream(folder, num_rows=runs.NUM_ROWS[model], model=model)
     return runs.files(file) + runs.model_settings(model, folder, file)
 
 
@@ -34,7 +34,19 @@ def test_random_kills_cost_no_bit(tmp_path: Path, model: str) -> None:
     trial = Trial(tmp_path, settings_of(model, tmp_path))
     trial.kill_at_random(num_kills=3, seed=1)
     assert trial.end() == trial.expected
-    runs.assert_reads_as_set(model, trial.run, tmp_path / "mail.jsonl")
+    runs.assert_reads_as_set(model, trial.run, tmp_path / "rows.jsonl")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("model", runs.TABLES)
+def test_kills_cost_a_table_no_bit(tmp_path: Path, model: str) -> None:
+    """At points some steps apart, before and behind where a new column and a new label come, and at random."""
+    trial = Trial(tmp_path, settings_of(model, tmp_path))
+    trial.kill_at_each_failpoint(["step.done:12", "checkpoint.renamed", "plan.written:12", "publish.files"])
+    assert trial.end() == trial.expected
+    trial.kill_at_random(num_kills=2, seed=1)
+    assert trial.end() == trial.expected
+    runs.assert_reads_as_set(model, trial.run, tmp_path / "rows.jsonl")
 
 
 @pytest.mark.timeout(600)
@@ -52,7 +64,7 @@ def test_another_seed_gives_other_bits(tmp_path: Path) -> None:
 
 def test_a_changed_rate_holds_from_the_row_at_which_it_came(tmp_path: Path) -> None:
     """It stands in the ledger alone: a kill comes before the next checkpoint."""
-    settings, file = settings_of("transformer", tmp_path), tmp_path / "mail.jsonl"
+    settings, file = settings_of("transformer", tmp_path), tmp_path / "rows.jsonl"
     changed = [*settings, "optimizer.learning_rate=0.01", "storage.checkpoint_interval_s=1e9"]
     killed, untouched, unchanged = (tmp_path / name for name in ("killed", "untouched", "unchanged"))
 

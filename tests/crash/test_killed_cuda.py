@@ -43,4 +43,4 @@ def test_random_kills_cost_no_bit(tmp_path: Path, model: str) -> None:
     trial.kill_at_random(num_kills=3, seed=1)
     assert trial.end() == trial.expected
     assert_learned_on_a_gpu(trial.run)
-    runs.assert_reads_as_set(model, trial.run, tmp_path / "mail.jsonl", atol=1e-2)
+    runs.assert_reads_as_set(model, trial.run, tmp_path / "rows.jsonl", atol=1e-2)

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600)]
 
 @pytest.mark.parametrize("model", runs.ALL_MODELS)
 def test_files(tmp_path: Path, model: str, record_property: Note) -> None:
-    file = runs.stream(tmp_path, num_rows=runs.NUM_ROWS[model])
+    file = runs.stream(tmp_path, num_rows=runs.NUM_ROWS[model], model=model)
     settings = runs.files(file) + runs.model_settings(model, tmp_path, file)
     trial = kill_everywhere(tmp_path, settings, record_property)
     runs.assert_reads_as_set(model, trial.run, file)
@@ -34,7 +34,7 @@ def test_files(tmp_path: Path, model: str, record_property: Note) -> None:
 @pytest.mark.parametrize("model", runs.ALL_MODELS)
 def test_three_partitions(kafka: Cluster, tmp_path: Path, model: str, record_property: Note) -> None:
     num_rows = runs.NUM_ROWS[model]
-    file, topic = runs.stream(tmp_path, num_rows=num_rows), kafka.new_topic(3)
+    file, topic = runs.stream(tmp_path, num_rows=num_rows, model=model), kafka.new_topic(3)
     produce(kafka, topic, file.read_text(encoding="utf-8").splitlines(), partitions=3)
     settings = kafka_settings(kafka, topic) + runs.model_settings(model, tmp_path, file)
     trial = kill_everywhere(tmp_path, settings, record_property)

@@ -33,25 +33,31 @@ class Trial:
         self._duration_s = time.monotonic() - began
         assert self.expected
 
-    def kill_at_each_failpoint(self) -> None:
-        """Kill at one point after the other, each in the start after the last.
+    def kill_at_each_failpoint(self, names: Sequence[str] = NAMES) -> None:
+        """Kill at one point after the other, each in the start after the last; "step.done:3" is the third visit of a start.
 
         A start may end before a point is reached, where the gate holds publishing; then it is tried again on a new run.
         """
         self._new_run()
-        for name in NAMES:
+        for name in names:
             reached = any(self._was_killed(self._start(failpoint=name)) for _ in range(MAX_TRIES))
             assert reached, f"{name} is never reached: that proves nothing"
 
     def kill_at_random(self, *, num_kills: int, seed: int) -> None:
-        """Kill at instants drawn uniformly from the time that the untouched run took, until `num_kills` found it alive."""
+        """Kill at instants drawn uniformly from the time that the untouched run took, until `num_kills` found it alive.
+
+        Where that one was the first on a machine, it compiled, and another that is not killed says how long a run takes.
+        """
         self._new_run()
         draw = random.Random(seed)
         while num_kills:
             start = self._start()
             start.wait_until_ready()
+            began = time.monotonic()
             if not start.ended(within_s=draw.uniform(0.0, self._duration_s)):
                 start.kill()
+            elif start.is_fresh:
+                self._duration_s = time.monotonic() - began
             num_kills -= self._was_killed(start)
 
     def kill_while_writing(self, kind: str, *, num_kills: int, seed: int) -> None:
