@@ -1,7 +1,8 @@
 """Every class of expert is under the contract: in a pool that the checks run over, in the table of steps, with an example.
 
 A new class needs a place in a pool of its area, or a pool of its own that is listed here, its line in `STEPS`, and a place
-among the models that are refused what is no number (`test_refusals.py`) and that learn a million rows (`test_soak.py`).
+among the pools whose memories are full (`test_full.py`) and among the models that are refused what is no number
+(`test_refusals.py`) and that learn a million rows (`test_soak.py`).
 """
 
 from __future__ import annotations
