@@ -25,6 +25,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.learning.batch import Batch
+from daemon.learning.features.table import TableFeatures
 from daemon.monitoring.drift import calibration
 from daemon.monitoring.drift.base import Detector
 from daemon.monitoring.drift.budget import KINDS, Kind
@@ -80,12 +82,38 @@ NOISES: Final[Mapping[str, Mapping[str, Noise]]] = {
 }
 
 
+def of_a_table(*columns: Noise) -> Noise:
+    """What the detector is shown of rows with these columns: their ranks, as a running table tells them."""
+
+    def draw(generator: np.random.Generator, n: int) -> Floats:
+        value_ND = np.column_stack([column(generator, n) for column in columns])
+        table, summaries = TableFeatures(label_history=False, earlier_rows=False), []
+        table.begin(Batch([""] * n, [dict(zip(map(str, range(len(columns))), row, strict=True)) for row in value_ND.tolist()]))
+        for row in range(n):
+            table.encode(row)
+            summaries.append(table.summary())
+            table.learn(0.0, 1.0)
+        return np.array(summaries)
+
+    return draw
+
+
+def normal(generator: np.random.Generator, n: int) -> Floats:
+    return generator.normal(size=n)
+
+
 INPUTS: Final[Mapping[str, Noise]] = {
     "2 normal": lambda generator, n: generator.normal(size=(n, 2)),
     "50 normal": lambda generator, n: generator.normal(size=(n, 50)),
     "50 of rank 3": lambda generator, n: generator.normal(size=(n, 3)) @ np.random.default_rng(0).normal(size=(3, 50)),
     "4 heavy-tailed": lambda generator, n: generator.standard_t(2, size=(n, 4)),
     "16 rarely set": lambda generator, n: (generator.random((n, 16)) < 0.1).astype(np.float64),
+    "3 seldom set": lambda generator, n: (generator.random((n, 3)) < 0.02).astype(np.float64),
+    "rank of a seldom flag": of_a_table(bernoulli(0.02)),
+    "ranks of flags": of_a_table(*map(bernoulli, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5))),
+    "ranks of numbers, amounts and a flag": of_a_table(
+        normal, normal, exponential, now_and_then(0.1, exponential), now_and_then(0.2, exponential), bernoulli(0.02)
+    ),
 }
 
 

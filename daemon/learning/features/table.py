@@ -188,12 +188,14 @@ class TableFeatures(Extractor):
         return len(self._categorical)
 
     def summary(self) -> NDArray[np.float32]:
-        """(64,) of each of the first 64 columns the rank of its number, or a number that stands for its category."""
-        kind_N, n = self._kind_N[:SUMMARY_WIDTH], min(len(self._names), SUMMARY_WIDTH)
+        """(64,) of each of the first 64 columns the rank of its number, or a number that stands for its category.
+
+        A number that the column nearly always has is in the middle: its rank would wander with how often others came lately.
+        """
         summary_D = np.full(SUMMARY_WIDTH, np.nan, np.float32)
-        of_category_N = self.category_N[:n] / 2.0**64
-        known_N = np.where(kind_N == kernels.NUMBER, self._rank_N[:n], of_category_N)
-        summary_D[:n] = np.where(kind_N == kernels.MISSING, np.nan, known_N)
+        kernels.summarize_row(
+            self.value_N, self._kind_N, self._rank_N, self._sorted_NW, self._size_N, self.category_N, summary_D
+        )
         return summary_D
 
     def exact_keys(self) -> NDArray[np.uint64]:

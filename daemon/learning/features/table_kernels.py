@@ -29,6 +29,9 @@ SPREAD_LIMIT = 3.0
 # A column is rare where it had no number so many times as often as it had one.
 RARE = 3.0
 
+# Of the rows in the window, for the watch on inputs.
+OFTEN, MOSTLY = 0.6, 0.9
+
 MISSING, NUMBER, CATEGORY = 0, 1, 2
 # A rank is uniform on 0…1; times √12 it has the variance of a z-score.
 UNIT_VARIANCE = 12.0**0.5
@@ -262,3 +265,29 @@ def raw_row(known_N: Ints, value_N: Floats, category_N: NDArray[np.uint64], raw_
             raw_N[n] = value_N[n]
         elif known_N[n] == CATEGORY:
             raw_N[n] = category_N[n] * 2.0**-64
+
+
+@compiled
+def summarize_row(
+    value_N: Floats,
+    kind_N: Ints,
+    rank_N: Floats,
+    sorted_NW: Floats,
+    size_N: Ints,
+    category_N: NDArray[np.uint64],
+    summary_D: NDArray[np.float32],
+) -> None:
+    """The rank of each number, a category's hash as a number in [0, 1); what is missing stays as it is.
+
+    The rank of a number that takes more than `OFTEN` of its column's window is drawn to the middle, and is there from `MOSTLY`
+    on.
+    """
+    for n in range(min(len(kind_N), len(summary_D))):
+        if kind_N[n] == CATEGORY:
+            summary_D[n] = category_N[n] * 2.0**-64
+        elif kind_N[n] == NUMBER:
+            low = _num_below(value_N[n], sorted_NW[n], size_N[n])
+            high = _num_below(np.nextafter(value_N[n], np.inf), sorted_NW[n], size_N[n])
+            share = (high - low) / max(1, size_N[n])
+            kept = min(1.0, max(0.0, (MOSTLY - share) / (MOSTLY - OFTEN)))
+            summary_D[n] = 0.5 + (rank_N[n] - 0.5) * kept

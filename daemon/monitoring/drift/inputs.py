@@ -23,26 +23,27 @@ NUM_FREQUENCIES: Final = 16
 NUM_FEATURES: Final = 2 * NUM_FREQUENCIES
 # Spreads from the middle at which a value is cut: one wild value must not drown its row.
 CLIP: Final = 5.0
-# Quartiles of a normal variable lie 1.349 standard deviations apart.
-_QUARTILES_TO_DEVIATION: Final = 1.349
-# Added to the covariance, so that directions in which the features hardly ever vary, as of inputs of one or two columns,
-# have little to say; a cosine has a variance of about 0.3.
-_RIDGE: Final = 3e-3
+# Added to the covariance, so that directions in which the features hardly ever vary have little to say, as of inputs of one or
+# two columns, or of a column that is nearly always the same, of which a few rows more are a matter of chance; a cosine has a
+# variance of about 0.3.
+_RIDGE: Final = 1e-2
 _RIDGE_KK: Final = _RIDGE * np.eye(NUM_FEATURES)
+# Added to the variance of T², so that of one direction alone, which need not be normal, more is asked than of many.
+_LEAST_VARIANCE: Final = 0.3
 
 
 class InputShift:
     """Alarm where the last 200 input vectors are distributed otherwise than those before them since the last alarm.
 
     Each vector (D,) is brought to the scale of the first 200 rows and mapped to the cosines and sines of 16 random
-    projections. The features' mean over the window is held against their mean over all earlier rows, in units of the
-    earlier rows' covariance (a ridged Hotelling T²), every 10 rows once 500 earlier rows are there. An alarm is a T² that
+    projections. The features' mean over the window is held against their mean over all earlier rows, in units of the mean of
+    both covariances (a ridged Hotelling T²), every 10 rows once 500 earlier rows are there. An alarm is a T² that
     lies more than `threshold` of its standard deviations above its expectation. Changes of mean, spread and dependence move
     these features, a change of labels alone does not. The `pause_rows` rows after an alarm are not looked at; then everything
     starts anew, so that alarms lie at least the pause and 700 rows apart.
     Memory: 200 rows of D at most and about 60 kB. About 15 µs a row.
 
-    NaN is a missing value and counts as the column's middle. Infinity is refused before anything is taken in.
+    NaN is a missing value and counts as the column's mean. Infinity is refused before anything is taken in.
 
     >>> generator = np.random.default_rng(0)
     >>> detector = InputShift(threshold=7.0, seed=0)
@@ -52,7 +53,7 @@ class InputShift:
     ...     if detector.drift_detected:
     ...         alarms.append(row)
     >>> alarms
-    [2069]
+    [2079]
 
     Chwialkowski, Ramdas, Sejdinovic and Gretton 2015, "Fast two-sample testing with analytic representations of
     probability measures" (the smooth characteristic function test), with a growing reference and a sliding window.
@@ -130,14 +131,19 @@ class InputShift:
         """T² of the window against the reference, which must hold rows, as standard deviations above its expectation."""
         n, num_recent = self._num_reference, WINDOW_BLOCKS * BLOCK_ROWS
         mean_K = self._sum_K / n
-        shift_K = self._window.mean(axis=(0, 1)) - mean_K
-        covariance_KK = self._gram_KK / n - np.outer(mean_K, mean_K)
+        recent_NK = self._window.reshape(num_recent, NUM_FEATURES)
+        recent_K = recent_NK.mean(axis=0)
+        shift_K = recent_K - mean_K
+        earlier_KK = self._gram_KK / n - np.outer(mean_K, mean_K)
+        recent_KK = recent_NK.T @ recent_NK / num_recent - np.outer(recent_K, recent_K)
+        # Both: of what is rare, earlier rows may have had few by chance, and would tell that it hardly varies.
+        covariance_KK = 0.5 * (earlier_KK + recent_KK)
         solved = np.linalg.solve(covariance_KK + _RIDGE_KK, np.column_stack([covariance_KK, shift_K]))
         # The covariance is an estimate, and its inverse too large by this share in the mean.
         squared = float(shift_K @ solved[:, -1]) / (1 / num_recent + 1 / n) * (n - NUM_FEATURES) / n
         # A quadratic form of normal variables: its mean and variance are traces.
         hat_KK = solved[:, :-1]
-        return (squared - float(np.trace(hat_KK))) / float(np.sqrt(2 * np.sum(hat_KK * hat_KK.T) + _RIDGE))
+        return (squared - float(np.trace(hat_KK))) / float(np.sqrt(2 * np.sum(hat_KK * hat_KK.T) + _LEAST_VARIANCE))
 
     def state_dict(self) -> State:
         return {
@@ -189,16 +195,14 @@ def _frequencies(seed: int, width: int) -> Floats:
 
 
 def _scale(rows_ND: Floats) -> tuple[Floats, Floats]:
-    """Middle and spread (D,) of each column, from its quartiles, else from its mean deviation; 0 and 1 where it is constant.
+    """Mean and standard deviation (D,) of each column; 0 and 1 where it is missing throughout, 1 where it is constant.
 
-    >>> [part.tolist() for part in _scale(np.array([[1.0, 5.0, 0.0], [2.0, 5.0, 0.0], [3.0, 5.0, 0.0]]))]
-    [[2.0, 5.0, 0.0], [0.7412898443291327, 1.0, 1.0]]
+    No quartiles: of a rank that is nearly always the same they lie as far apart as that one place wanders.
+
+    >>> [part.tolist() for part in _scale(np.array([[1.0, 5.0, np.nan], [3.0, 5.0, np.nan]]))]
+    [[2.0, 5.0, 0.0], [1.0, 1.0, 1.0]]
     """
-    # A column that is missing throughout has no median; any one value will do for it.
     known_ND = np.where(np.isnan(rows_ND).all(axis=0), 0.0, rows_ND)
-    filled_ND = np.where(np.isnan(known_ND), np.nanmedian(known_ND, axis=0), known_ND)
-    low_D, center_D, high_D = np.quantile(filled_ND, [0.25, 0.5, 0.75], axis=0)
-    spread_D = (high_D - low_D) / _QUARTILES_TO_DEVIATION
-    deviation_D = np.abs(filled_ND - center_D).mean(axis=0)
-    spread_D = np.where(spread_D > 0, spread_D, deviation_D)
+    center_D = np.nanmean(known_ND, axis=0)
+    spread_D = np.where(np.isnan(known_ND), center_D, known_ND).std(axis=0)
     return center_D, np.where(spread_D > 0, spread_D, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from daemon.learning.batch import Batch
 from daemon.learning.features.hash_text import hash_text
@@ -35,6 +36,25 @@ def test_the_first_other_value_of_a_constant_column_is_read_and_an_absurd_one_is
     assert features.raw_N.tolist() == [5e6]
     features.encode(101)
     assert np.isnan(features.raw_N).all()
+
+
+@pytest.mark.parametrize(("num_ones", "of_zero", "of_one"), [(1, 0.5, 0.975), (5, 0.4375, 0.875), (10, 0.25, 0.75)])
+def test_the_watch_on_inputs_sees_ranks_but_of_what_a_column_nearly_always_has(
+    num_ones: int, of_zero: float, of_one: float
+) -> None:
+    features = TableFeatures(window=20)
+    rows: list[dict[str, float | str]] = [{"x": float(i < num_ones)} for i in range(20)]
+    features.begin(Batch([""] * 24, [*rows, {"x": 0.0}, {"x": 1.0}, {"x": "blue"}, {}]))
+    for row in range(20):
+        features.encode(row)
+        features.learn(0.0, 1.0)
+    seen = []
+    for row in range(20, 24):
+        features.encode(row)
+        seen.append(float(features.summary()[0]))
+        assert np.isnan(features.summary()[1:]).all()
+    assert seen[:3] == pytest.approx([of_zero, of_one, hash_text("x\0blue") / 2.0**64])
+    assert np.isnan(seen[3])
 
 
 def marks(features: TableFeatures, row: dict[str, float | str]) -> set[int]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.calibrate_drift import NOISES, count_alarms, solve
+from benchmarks.calibrate_drift import (
+    NOISES,
+    bernoulli,
+    count_alarms,
+    exponential,
+    normal,
+    now_and_then,
+    of_a_table,
+    solve,
+)
 from daemon.assembly.watching import _input_detector
 from daemon.config import load
 from daemon.errors import ConfigError
@@ -68,6 +77,15 @@ def test_input_budget_holds_on_rows_that_were_not_seen() -> None:
     rows = np.random.default_rng(77).normal(size=(10_000, 3)).astype(np.float32)
     assert count_alarms(inputs_for_budget(alarms_per_100k=1.0, seed=5), rows).both == 0
     assert count_alarms(InputShift(threshold=0.5, seed=5), rows).both > 0
+
+
+def test_input_budget_holds_on_columns_that_are_nearly_always_the_same() -> None:
+    columns = of_a_table(normal, bernoulli(0.02), now_and_then(0.1, exponential), bernoulli(0.2))
+    rows = columns(np.random.default_rng(78), 10_000)
+    assert count_alarms(inputs_for_budget(alarms_per_100k=1.0, seed=5), rows).both == 0
+    more = of_a_table(normal, bernoulli(0.3), now_and_then(0.1, exponential), bernoulli(0.2))
+    changed = np.concatenate([rows[:2_000], more(np.random.default_rng(79), 1_000)])
+    assert count_alarms(inputs_for_budget(alarms_per_100k=1.0, seed=5), changed).both == 1
 
 
 def test_the_input_detector_keeps_to_the_settings() -> None:
