@@ -41,7 +41,7 @@ class InputShift:
     lies more than `threshold` of its standard deviations above its expectation. Changes of mean, spread and dependence move
     these features, a change of labels alone does not. The `pause_rows` rows after an alarm are not looked at; then everything
     starts anew, so that alarms lie at least the pause and 700 rows apart.
-    Memory: 200 rows of D at most and about 60 kB. About 15 µs a row.
+    Memory: 200 rows of D at most and about 60 kB. About 25 µs a row.
 
     NaN is a missing value and counts as the column's mean. Infinity is refused before anything is taken in.
 
