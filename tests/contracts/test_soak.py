@@ -159,12 +159,12 @@ FOREST_BYTES = 8 * 2000 * MAX_COLUMNS + 32 * 100 * 2000
 # numbers by coordinate of the embedding are 2 · 3 rates · 12 classes, with 16 bytes to find them.
 SOFTMAX_BYTES = WORD_BYTES + GRAM_BYTES + 4 * NUM_FEATURES + (WIDTH + 1) * (2 * 3 * 12 * 4 + 16)
 LINEAR_BYTES = 128 << 20
-# Categories likewise, with four bytes of the index for each feature; naive Bayes has 88 bytes a column and class, the spare
-# and all together among these, beside them.
+# Categories likewise, with four bytes of the index for each feature; beside them naive Bayes has 96 bytes a column and class,
+# the spare and all together among these, how many categories a column has, each class's rows twice, and two of a temperature.
 # A slot has 12 bytes beside its numbers: of each plane 4, for two classes and the spare in steps of four.
 INDEX_BYTES = 4 * ((1 << CATEGORY_BITS) + (1 << MARK_BITS) + MAX_COLUMNS)
 LOGISTIC_BYTES = MAX_SLOTS * (2 * 16 + 12) + INDEX_BYTES + 4
-TABLE_BAYES_BYTES = MAX_SLOTS * (16 + 12) + 4 * (1 << CATEGORY_BITS) + 88 * (MAX_COLUMNS + 1) * 4
+TABLE_BAYES_BYTES = MAX_SLOTS * (16 + 12) + 4 * (1 << CATEGORY_BITS) + 96 * MAX_COLUMNS * 4 + 8 * (MAX_COLUMNS + 2 * 3 + 2)
 PROBIT_BYTES = MAX_SLOTS * (4 * 16 + 12) + INDEX_BYTES + 8 * 2 * 3 * (MAX_COLUMNS + 2) ** 2
 TILE_BYTES = {
     name: members * (tiles.MAX_BYTES + 2 * 4 * 4) + (4 << tiles.BITS)
