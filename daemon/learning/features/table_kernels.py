@@ -76,13 +76,20 @@ def rank(value: float, sorted_W: Floats, size: int) -> float:
     """
     if size == 0:
         return 0.5
+    low, high = _ties(value, sorted_W, size)
+    return 0.5 * (low + high) / size
+
+
+@compiled
+def _ties(value: float, sorted_W: Floats, size: int) -> tuple[int, int]:
+    """How many in the window are below `value`, and how many at most that."""
     low = _num_below(value, sorted_W, size)
     high = low
     while high < size and sorted_W[high] == value and high < low + 8:
         high += 1
     if high == low + 8:  # many ties: bisect for their end
         high = _num_below(np.nextafter(value, np.inf), sorted_W, size)
-    return 0.5 * (low + high) / size
+    return low, high
 
 
 @compiled
@@ -286,8 +293,7 @@ def summarize_row(
         if kind_N[n] == CATEGORY:
             summary_D[n] = category_N[n] * 2.0**-64
         elif kind_N[n] == NUMBER:
-            low = _num_below(value_N[n], sorted_NW[n], size_N[n])
-            high = _num_below(np.nextafter(value_N[n], np.inf), sorted_NW[n], size_N[n])
+            low, high = _ties(value_N[n], sorted_NW[n], size_N[n])
             share = (high - low) / max(1, size_N[n])
             kept = min(1.0, max(0.0, (MOSTLY - share) / (MOSTLY - OFTEN)))
             summary_D[n] = 0.5 + (rank_N[n] - 0.5) * kept
