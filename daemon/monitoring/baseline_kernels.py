@@ -27,13 +27,13 @@ def follow_majority(
     is_learned_B: Flags,
     num_known: int,
     counts_C: Ints,
-    num_rows: int,
     best: int,
     answer_B: Floats,
     p_B: Floats,
     second_B: Floats,
-) -> tuple[int, int]:
-    """The number of rows learned and the best class after the rows."""
+) -> int:
+    """The best class after the rows."""
+    num_rows = counts_C.sum()
     for row in range(len(target_B)):
         answer_B[row] = best
         p_B[row] = share(target_B[row], counts_C, num_known, num_rows)
@@ -45,7 +45,7 @@ def follow_majority(
             num_rows += 1
             if best == NO_ANSWER or counts_C[label] > counts_C[best]:
                 best = label
-    return num_rows, best
+    return best
 
 
 @compiled
@@ -72,13 +72,13 @@ def follow_last(
     num_known: int,
     counts_C: Ints,
     last: int,
-    num_rows: int,
     num_stays: int,
     answer_B: Floats,
     p_B: Floats,
     second_B: Floats,
-) -> tuple[int, int, int]:
-    """The last class, the number of rows learned and of those that stayed after the rows."""
+) -> tuple[int, int]:
+    """The last class, and the number of labels that stayed, after the rows."""
+    num_rows = counts_C.sum()
     for row in range(len(target_B)):
         answer_B[row] = last
         p_B[row] = last_label_p(target_B[row], last, counts_C, num_known, num_rows, num_stays)
@@ -90,7 +90,7 @@ def follow_last(
             num_rows += 1
             num_stays += label == last
             last = label
-    return last, num_rows, num_stays
+    return last, num_stays
 
 
 @compiled

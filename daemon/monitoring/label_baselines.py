@@ -51,14 +51,14 @@ class LastLabel(Baseline):
     def __init__(self) -> None:
         self._counts_C = np.zeros(0, np.int64)
         self._last = NO_ANSWER
-        self._num_rows, self._num_stays = 0, 0
+        self._num_stays = 0
 
     def predict(self) -> int:
         return self._last
 
     def probability(self, target: int) -> float:
         num_known = len(self._counts_C)
-        return float(last_label_p(float(target), self._last, self._counts_C, num_known, self._num_rows, self._num_stays))
+        return float(last_label_p(float(target), self._last, self._counts_C, num_known, self._counts_C.sum(), self._num_stays))
 
     def learn(self, target: float) -> None:
         self.follow(np.array([target]), np.array([target]), np.ones(1, np.bool_))
@@ -66,24 +66,18 @@ class LastLabel(Baseline):
     def follow(self, target_B: Floats, arrived_B: Floats, is_learned_B: Flags) -> tuple[Floats, Floats, Floats]:
         num_known, self._counts_C = len(self._counts_C), _with_room(self._counts_C, arrived_B[is_learned_B])
         answer_B, p_B, second_B = (np.empty(len(target_B)) for _ in range(3))
-        self._last, self._num_rows, self._num_stays = follow_last(
-            target_B, arrived_B, is_learned_B, num_known, self._counts_C, self._last, self._num_rows, self._num_stays,
+        self._last, self._num_stays = follow_last(
+            target_B, arrived_B, is_learned_B, num_known, self._counts_C, self._last, self._num_stays,
             answer_B, p_B, second_B,
         )  # fmt: skip
         return answer_B, p_B, second_B
 
     def state_dict(self) -> State:
-        return {
-            "counts_C": self._counts_C.copy(),
-            "last": self._last,
-            "rows": self._num_rows,
-            "stays": self._num_stays,
-        }
+        return {"counts_C": self._counts_C.copy(), "last": self._last, "stays": self._num_stays}
 
     def load_state_dict(self, state: State) -> None:
         self._counts_C = np.array(take(state, "counts_C", owner="last label"), np.int64)
         self._last = take(state, "last", owner="last label")
-        self._num_rows = take(state, "rows", owner="last label")
         self._num_stays = take(state, "stays", owner="last label")
 
 
@@ -103,14 +97,13 @@ class Majority(Baseline):
 
     def __init__(self) -> None:
         self._counts_C = np.zeros(0, np.int64)
-        self._num_rows = 0
         self._best = NO_ANSWER
 
     def predict(self) -> int:
         return self._best
 
     def probability(self, target: int) -> float:
-        return float(share(float(target), self._counts_C, len(self._counts_C), self._num_rows))
+        return float(share(float(target), self._counts_C, len(self._counts_C), self._counts_C.sum()))
 
     def learn(self, target: float) -> None:
         self.follow(np.array([target]), np.array([target]), np.ones(1, np.bool_))
@@ -118,17 +111,16 @@ class Majority(Baseline):
     def follow(self, target_B: Floats, arrived_B: Floats, is_learned_B: Flags) -> tuple[Floats, Floats, Floats]:
         num_known, self._counts_C = len(self._counts_C), _with_room(self._counts_C, arrived_B[is_learned_B])
         answer_B, p_B, second_B = (np.empty(len(target_B)) for _ in range(3))
-        self._num_rows, self._best = follow_majority(
-            target_B, arrived_B, is_learned_B, num_known, self._counts_C, self._num_rows, self._best, answer_B, p_B, second_B
+        self._best = follow_majority(
+            target_B, arrived_B, is_learned_B, num_known, self._counts_C, self._best, answer_B, p_B, second_B
         )
         return answer_B, p_B, second_B
 
     def state_dict(self) -> State:
-        return {"counts_C": self._counts_C.copy(), "rows": self._num_rows, "best": self._best}
+        return {"counts_C": self._counts_C.copy(), "best": self._best}
 
     def load_state_dict(self, state: State) -> None:
         self._counts_C = np.array(take(state, "counts_C", owner="majority"), np.int64)
-        self._num_rows = take(state, "rows", owner="majority")
         self._best = take(state, "best", owner="majority")
 
 

@@ -139,7 +139,8 @@ class InputShift:
         # Both: of what is rare, earlier rows may have had few by chance, and would tell that it hardly varies.
         covariance_KK = 0.5 * (earlier_KK + recent_KK)
         solved = np.linalg.solve(covariance_KK + _RIDGE_KK, np.column_stack([covariance_KK, shift_K]))
-        # The covariance is an estimate, and its inverse too large by this share in the mean.
+        # The earlier rows' covariance is an estimate, and its inverse too large by this share in the mean; what is left of that
+        # the calibration makes good.
         squared = float(shift_K @ solved[:, -1]) / (1 / num_recent + 1 / n) * (n - NUM_FEATURES) / n
         # A quadratic form of normal variables: its mean and variance are traces.
         hat_KK = solved[:, :-1]
