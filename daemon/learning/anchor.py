@@ -21,8 +21,7 @@ HOLD_ROWS: Final = 2_000
 # change that a detector needed as long to find.
 REMEMBER_ROWS: Final = 128
 REMEMBERED: Final = 3
-# How fast the anchor and the learner win weight from each other, and the part of it that both get of every row.
-SHARE_RATE: Final = 0.5
+# The part of the weight that the anchor and the learner both get of every row.
 SHARE: Final = 0.01
 FLOOR: Final = 1e-4
 # With less weight than this it is asked on every fourth row only.
@@ -113,7 +112,7 @@ class Anchor:
         if self._said is not None:
             said = [max(float(p_K[target]), FLOOR) for p_K in self._said]
             # Of the ratio to the better: however heavy the row, one of the two is 1.
-            pool, anchor = ((p / max(said)) ** (weight * SHARE_RATE) for p in said)
+            pool, anchor = ((p / max(said)) ** weight for p in said)
             kept = self._weight * anchor / (self._weight * anchor + (1.0 - self._weight) * pool)
             self._weight, self._said = (1.0 - SHARE) * kept + SHARE / 2, None
         if self.holds:

@@ -28,17 +28,17 @@ class Reactions:
 
 
 class Haste:
-    """The share of weight that fixed share spreads: `share`, and for 200 rows after `begin` ten times as much.
+    """By what to multiply the share of weight that fixed share spreads: 1, and for 200 rows after `begin` 10.
 
-    >>> haste = Haste(share=0.001)
+    >>> haste = Haste()
     >>> haste.begin()
-    >>> shares = [haste.next_share() for _ in range(201)]
-    >>> shares[0], shares[199], shares[200]
-    (0.01, 0.01, 0.001)
+    >>> factors = [haste.next_factor() for _ in range(201)]
+    >>> factors[0], factors[199], factors[200]
+    (10.0, 10.0, 1.0)
     """
 
-    def __init__(self, *, share: float) -> None:
-        self._share, self._rows_left = share, 0
+    def __init__(self) -> None:
+        self._rows_left = 0
 
     def begin(self) -> None:
         """From the next row on."""
@@ -49,12 +49,12 @@ class Haste:
         """Whether the next row that is learned is one of the 200."""
         return self._rows_left > 0
 
-    def next_share(self) -> float:
-        """The share for the next row that is learned."""
+    def next_factor(self) -> float:
+        """The factor for the next row that is learned."""
         if not self._rows_left:
-            return self._share
+            return 1.0
         self._rows_left -= 1
-        return HASTE * self._share
+        return HASTE
 
     def state_dict(self) -> State:
         return {"rows_left": self._rows_left}

@@ -67,7 +67,8 @@ class RegressionMixer:
         num_forecasters = len(rates) + num_experts
         self._rate_M = np.array(rates, dtype=np.float64)
         self._share_rate = share_rate
-        self._haste = Haste(share=share)
+        self._share = share
+        self._haste = Haste()
         self._weight_ME = np.full((len(rates), num_experts), 1.0 / num_experts)
         self._share_F = np.full(num_forecasters, 1.0 / num_forecasters)
         # The usual loss; the rows learned, where all that came before two targets differed are one; the least and the largest
@@ -107,7 +108,7 @@ class RegressionMixer:
         parts = 1 + late_by
         _learn(
             self._p_F, self._mixed, target, weight, self._rate_M / parts, self._share_rate / parts,
-            self._haste.next_share() / parts, self._weight_ME, self._share_F, self._scalar_S,
+            self._haste.next_factor() * self._share / parts, self._weight_ME, self._share_F, self._scalar_S,
         )  # fmt: skip
 
     def hasten(self) -> None:

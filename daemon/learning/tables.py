@@ -22,7 +22,7 @@ from daemon.learning.features.inputs import Dense
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.lead import standard_errors_to_lead
-from daemon.learning.mixer import Mixer
+from daemon.learning.mixer import Mixer, how_to_mix
 
 # The bound on the sum of the mixing weights for a pool with these experts, and how fast fixed share follows the best.
 MAX_TOTAL = 1.4
@@ -78,6 +78,7 @@ def table_mixer(experts: Sequence[Expert], *, late: bool) -> Mixer:
         standard_errors=standard_errors_to_lead(experts, late=late),
         # Not so for texts alone, whose experts err too seldom to be told how surely they do.
         calibrated=[place for place, expert in enumerate(experts) if not expert.is_trivial],
+        **how_to_mix(late=late),
     )
 
 

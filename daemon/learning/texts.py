@@ -16,7 +16,7 @@ from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.lead import standard_errors_to_lead
-from daemon.learning.mixer import Mixer
+from daemon.learning.mixer import Mixer, how_to_mix
 
 # The bound on the sum of the mixing weights for a pool of these experts.
 MAX_TOTAL = 1.2
@@ -44,4 +44,4 @@ def text_experts(features: TextFeatures, *, label_history: bool = True, columns:
 def text_mixer(experts: Sequence[Expert], *, late: bool) -> Mixer:
     """The mixer of a pool for texts alone."""
     standard_errors = standard_errors_to_lead(experts, late=late)
-    return Mixer(num_experts=len(experts), max_total=MAX_TOTAL, standard_errors=standard_errors)
+    return Mixer(num_experts=len(experts), max_total=MAX_TOTAL, standard_errors=standard_errors, **how_to_mix(late=late))

@@ -32,7 +32,7 @@ WITHIN = (1e2, 1e4, 1e12)
 
 @pytest.mark.parametrize("weight", BEYOND_ALL)
 def test_the_mixer(weight: float) -> None:
-    mixer = Mixer(num_experts=2, max_total=1.4, share_rate=0.25)
+    mixer = Mixer(num_experts=2, kept=(0.998,), shares=(1e-3, 1e-5), max_total=1.4, share_rate=0.25)
     right_first = np.array([[0.8, 0.2], [0.3, 0.7]])
     for target, row_weight in [(0, 1.0)] * 50 + [(1, weight)] + [(0, 1.0)] * 100:
         mixer.mix(right_first)

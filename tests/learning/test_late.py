@@ -61,7 +61,7 @@ def test_a_balanced_answer_is_blended_in_only_where_it_is_wanted() -> None:
     nothing, target_B = Batch([""] * 80, [{}] * 80), np.array([0.0, 1.0, 0.0, 2.0] * 20)
     answers, weights = [], []
     for blends in (True, False):
-        model = Late(pool=text_mixture(with_encoder=False), delay=5, blends=blends)
+        model = Late(pool=text_mixture(with_encoder=False, late=True), delay=5, blends=blends)
         answers.append(model.learn(nothing, target_B, np.ones(80))[-1])
         weights.append(model.state_dict()["prior"]["weight"])
     assert answers[1][0] > answers[0][0] + 0.02
@@ -117,7 +117,7 @@ def test_a_balanced_answer_that_is_not_blended_in_is_not_asked_for(monkeypatch: 
         raise AssertionError("asked")
 
     monkeypatch.setattr(WordBayes, "predict_balanced", refuse)
-    model = Late(pool=text_mixture(with_encoder=False), delay=5, blends=False)
+    model = Late(pool=text_mixture(with_encoder=False, late=True), delay=5, blends=False)
     model.learn(BATCH, TARGETS, np.ones(120))
 
 

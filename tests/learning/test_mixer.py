@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,9 +14,9 @@ from tests.contracts.expert_checks import assert_same_state
 P_EK = np.array([[0.8, 0.2], [0.5, 0.5]])
 
 
-def mixer(**changes: float) -> Mixer:
-    settings = {"max_total": 1.0, "share_rate": 0.5, "share": 0.0} | changes
-    return Mixer(num_experts=2, rates=(0.1,), **settings)
+def mixer(**changes: Any) -> Mixer:
+    settings: dict[str, Any] = {"max_total": 1.0, "share_rate": 0.5, "shares": (0.0,)} | changes
+    return Mixer(num_experts=2, **({"rates": (0.1,)} | settings))
 
 
 def test_one_step_by_hand() -> None:
@@ -27,7 +29,37 @@ def test_one_step_by_hand() -> None:
     state = mix.state_dict()
     np.testing.assert_allclose(state["mixers"], [[grown / (grown + 1), 1 / (grown + 1)]], rtol=1e-12)
     share = np.sqrt([2 / 3, 0.8, 0.5])
-    np.testing.assert_allclose(state["share"], share / share.sum(), rtol=1e-12)
+    np.testing.assert_allclose(state["share"]["weights"][0], share / share.sum(), rtol=1e-12)
+
+
+def test_one_of_newtons_steps_by_hand() -> None:
+    mix = mixer(rates=(), kept=(0.9,), max_total=5.0)
+    np.testing.assert_allclose(mix.mix(P_EK), [59 / 90, 31 / 90], rtol=1e-12)  # the same weights at first
+    mix.learn(0, 2.0)
+    # The mixer said 2/3. Gradient Σ_k p_k l_k − l_0 = −(ln .8 − ln .2, 0) / 3; information p (1 − p) (ln .8 − ln .2)² of the
+    # first, twice since the row counts twice, beside what is left of 10, and a tenth of the least there is.
+    apart = np.log(4.0)
+    information = np.diag([9.0 + 0.0003 + 2 * 2 / 9 * apart**2, 9.0 + 0.0003])
+    state = mix.state_dict()
+    np.testing.assert_allclose(np.triu(state["information"][0]), information, rtol=1e-12)
+    np.testing.assert_allclose(state["mixers"], [[0.5 + 2 * apart / 3 / information[0, 0], 0.5]], rtol=1e-12)
+
+
+def test_newtons_steps_learn_what_experts_that_err_together_are_worth() -> None:
+    """Both share a noise, of which the first has twice as much: what there is to know is twice the second less the first."""
+    losses = {}
+    for kept in ((), (0.9998,)):
+        mix, loss, rng = Mixer(num_experts=2, kept=kept), 0.0, np.random.default_rng(0)
+        for row in range(2000):
+            signal, noise = rng.normal(size=2)
+            target = int(rng.uniform() < 1 / (1 + np.exp(-2.0 * signal)))
+            log_odds = np.array([signal + 2.0 * noise, signal + noise])
+            p_EK = 1 / (1 + np.exp(np.stack([log_odds, -log_odds], axis=1)))
+            loss -= np.log(mix.mix(p_EK)[target]) * (row >= 500)
+            mix.learn(target, 1.0)
+        losses[kept] = loss / 1500
+    assert losses[(0.9998,)] < 0.9 * losses[()]
+    assert mix.state_dict()["mixers"][-1, 0] < 0.0
 
 
 def test_of_late_labels_fixed_share_learns_from_as_many_rows_as_from_one() -> None:
@@ -38,7 +70,7 @@ def test_of_late_labels_fixed_share_learns_from_as_many_rows_as_from_one() -> No
         late.mix(P_EK)
         late.learn(0, 1.0, late_by=3)
     # The experts' shares; the mixer's own moves as it learns.
-    ratios = [np.divide(*mix.state_dict()["share"][1:]) for mix in (late, prompt)]
+    ratios = [np.divide(*mix.state_dict()["share"]["weights"][0][1:]) for mix in (late, prompt)]
     np.testing.assert_allclose(ratios[0], ratios[1], rtol=1e-12)
 
 
@@ -49,7 +81,7 @@ def test_weight_two_doubles_the_step() -> None:
         mix.mix(P_EK)
         mix.learn(1, weight)
         state = mix.state_dict()
-        steps.append((np.log(state["mixers"] / 0.5), np.log(state["share"][1] / state["share"][2])))
+        steps.append((np.log(state["mixers"] / 0.5), np.log(state["share"]["weights"][0][1] / state["share"]["weights"][0][2])))
     np.testing.assert_allclose(steps[1][0], 2 * steps[0][0], rtol=1e-12)
     np.testing.assert_allclose(steps[1][1], 2 * steps[0][1], rtol=1e-12)
 
@@ -58,11 +90,11 @@ def test_it_starts_from_the_weights_that_it_is_given() -> None:
     mix = Mixer(num_experts=2, rates=(0.1, 0.3), first_weights=(3.0, 1.0))
     state = mix.state_dict()
     assert state["mixers"].tolist() == [[0.75, 0.25]] * 2
-    assert state["share"].tolist() == [0.25, 0.25, 0.375, 0.125]  # each mixer an even part of it, as without
+    assert state["share"]["weights"][0].tolist() == [0.25, 0.25, 0.375, 0.125]  # each mixer an even part of it, as without
 
 
 def test_weights_stay_inside_their_bounds_whatever_comes() -> None:
-    mix = Mixer(num_experts=4, rates=(0.001, 0.004, 0.5), max_total=1.2)
+    mix = Mixer(num_experts=4, rates=(0.001, 0.004, 0.5), kept=(0.998,), shares=(1e-3, 1e-5), max_total=1.2)
     rng = np.random.default_rng(0)
     for _ in range(2000):
         p_EK = rng.dirichlet(np.full(3, 0.05), size=4) + 1e-300
@@ -70,10 +102,11 @@ def test_weights_stay_inside_their_bounds_whatever_comes() -> None:
         assert abs(mixed_K.sum() - 1.0) < 1e-12
         mix.learn(int(rng.integers(3)), 1.0)
         state = mix.state_dict()
-        assert state["mixers"].min() > 0.0
+        assert state["mixers"][:3].min() > 0.0
         assert state["mixers"].sum(axis=1).max() <= 1.2 + 1e-12
-        assert abs(state["share"].sum() - 1.0) < 1e-12
-        assert state["share"].min() >= 0.001 / 7 * (1 - 1e-12)
+        assert np.abs(state["share"]["weights"].sum(axis=1) - 1.0).max() < 1e-12
+        assert state["share"]["weights"].min() >= 1e-5 / 8 * (1 - 1e-12)
+        assert state["share"]["by_share"].min() >= 0.001 / 2 * (1 - 1e-12)
 
 
 def test_a_step_is_bounded_and_no_expert_is_lost() -> None:
@@ -101,7 +134,7 @@ def test_the_better_expert_is_found_again_after_a_change() -> None:
 
 
 def test_it_goes_on_identically_after_a_reload() -> None:
-    one, two = Mixer(num_experts=3), Mixer(num_experts=3)
+    one, two = (Mixer(num_experts=3, kept=(0.998,), shares=(1e-3, 1e-5)) for _ in range(2))
     rng = np.random.default_rng(1)
     rows = rng.dirichlet(np.ones(4), size=(100, 3))
     for p_EK in rows[:50]:

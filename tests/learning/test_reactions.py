@@ -40,12 +40,12 @@ def test_a_hastened_mixer_finds_the_better_expert_sooner() -> None:
 
 
 def test_haste_goes_on_where_it_was_saved() -> None:
-    first, second = Haste(share=0.001), Haste(share=0.001)
+    first, second = Haste(), Haste()
     first.begin()
     for _ in range(HASTE_ROWS - 1):
-        first.next_share()
+        first.next_factor()
     second.load_state_dict(first.state_dict())
-    assert [second.next_share(), second.next_share()] == [first.next_share(), first.next_share()] == [0.01, 0.001]
+    assert [second.next_factor(), second.next_factor()] == [first.next_factor(), first.next_factor()] == [10.0, 1.0]
 
 
 def test_a_reaction_that_is_switched_off_changes_no_bit() -> None:
@@ -53,11 +53,11 @@ def test_a_reaction_that_is_switched_off_changes_no_bit() -> None:
     model._reactions = Reactions(faster_mixer=False)
     model.react()
     model.turn(1.0)
-    assert model.state_dict()["mixer"]["haste"] == {"rows_left": 0}
+    assert model.state_dict()["mixer"]["share"]["haste"] == {"rows_left": 0}
     model._reactions = Reactions()
     model.react()
     model.turn(1.0)
-    assert model.state_dict()["mixer"]["haste"] == {"rows_left": HASTE_ROWS}
+    assert model.state_dict()["mixer"]["share"]["haste"] == {"rows_left": HASTE_ROWS}
 
 
 def learned(model: Model, *, cut: int, alarm_at: int = 130, not_learned: slice = slice(0)) -> Model:

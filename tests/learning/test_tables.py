@@ -182,7 +182,7 @@ def test_of_a_text_beside_a_table_the_balanced_answer_reads_both() -> None:
 
 def test_where_columns_add_up_the_pool_is_better_than_logistic_regression() -> None:
     right = {"pool": 0.0, "alone": 0.0}
-    for seed in (1, 2, 3):
+    for seed in range(1, 9):
         rng = np.random.default_rng(seed)
         worth = [rng.normal(size=num) * 1.2 for num in (10, 30, 100, 5, 50)]
         value_BN = np.column_stack([rng.integers(len(worth_V), size=1400) for worth_V in worth])
@@ -191,7 +191,7 @@ def test_where_columns_add_up_the_pool_is_better_than_logistic_regression() -> N
         rows = [{f"c{n}": f"v{value}" for n, value in enumerate(value_N)} for value_N in value_BN]
         right["pool"] += accuracy(make_mixture(), zip(rows, labels, strict=True))
         right["alone"] += accuracy(make_logistic(), zip(rows, labels, strict=True))
-    assert 3.0 - right["pool"] < 0.99 * (3.0 - right["alone"])
+    assert 8.0 - right["pool"] < 0.98 * (8.0 - right["alone"])
 
 
 def test_rows_of_weight_zero_leave_the_state_as_if_they_had_not_come() -> None:

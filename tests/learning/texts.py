@@ -19,8 +19,8 @@ from daemon.learning.experts.prior import DecayedPrior
 from daemon.learning.experts.softmax import SoftmaxBank
 from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.text import TextFeatures
-from daemon.learning.mixer import Mixer
 from daemon.learning.models.mixture import Mixture
+from daemon.learning.texts import text_mixer
 
 TOPICS = (
     "ship boat harbour sail wind",
@@ -73,13 +73,13 @@ def text_experts(text: TextFeatures) -> list[Expert]:
     ]
 
 
-def text_mixture(*, with_encoder: bool = True, width: int = 12) -> Mixture:
+def text_mixture(*, with_encoder: bool = True, width: int = 12, late: bool = False) -> Mixture:
     text = TextFeatures(encoder=HashedEncoder(width) if with_encoder else None)
     experts = text_experts(text)
     return Mixture(
         extractors={"text": text},
         experts=experts,
-        mixer=Mixer(num_experts=len(experts)),
+        mixer=text_mixer(experts, late=late),
         make_experts=lambda: text_experts(text),
         shows_inputs=True,
     )

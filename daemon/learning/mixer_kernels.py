@@ -1,0 +1,164 @@
+"""Compiled parts of `Mixer`: what its mixers answer, and the two ways in which they step.
+
+E experts, M mixers, K classes; (E, K) logarithms of what the experts gave to the classes, l in the formulas.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.compiled import compiled
+from daemon.learning.calibration import LOG_FLOOR
+
+Floats = NDArray[np.float64]
+
+# What a mixer that steps by exponentiated gradient gives an expert at least, so that one which was of no use can come back; and
+# the most that a row changes its logarithm by.
+LEAST_WEIGHT = 1e-6
+LARGEST_STEP = 2.0
+# Of Newton's steps: the information before the first row, that which is left of it however much is forgotten, and for how many
+# rows a heavy one counts at most.
+FIRST_INFORMATION, LEAST_INFORMATION = 10.0, 0.003
+HEAVIEST = 100.0
+
+
+@compiled
+def mix(p_EK: Floats, weight_ME: Floats, log_p_EK: Floats, p_FK: Floats) -> None:
+    """Fill in the logarithms, and what the forecasters say: the mixers, p_k ∝ exp Σ_e w_e l_ek, and then the experts."""
+    num_experts, num_classes = p_EK.shape
+    num_mixers = len(weight_ME)
+    for e in range(num_experts):
+        for k in range(num_classes):
+            # An expert that says NaN or infinity holds nothing for possible: it moves no weight but its own, to nothing.
+            p = p_EK[e, k] if 0.0 <= p_EK[e, k] < np.inf else 0.0
+            log_p_EK[e, k] = np.log(max(p, LOG_FLOOR))
+            p_FK[num_mixers + e, k] = p
+    for m in range(num_mixers):
+        p_K = p_FK[m]
+        p_K[:] = 0.0
+        for e in range(num_experts):
+            for k in range(num_classes):
+                p_K[k] += weight_ME[m, e] * log_p_EK[e, k]
+        top = p_K.max()
+        total = 0.0
+        for k in range(num_classes):
+            p_K[k] = np.exp(p_K[k] - top)
+            total += p_K[k]
+        p_K /= total
+
+
+@compiled
+def weighted_mean(p_FK: Floats, share_F: Floats) -> Floats:
+    """(K,) what all forecasters say, by their shares."""
+    mixed_K = np.zeros(p_FK.shape[1])
+    for f in range(len(share_F)):
+        for k in range(len(mixed_K)):
+            mixed_K[k] += share_F[f] * p_FK[f, k]
+    mixed_K /= mixed_K.sum()
+    return mixed_K
+
+
+@compiled
+def _gradient(log_p_EK: Floats, p_K: Floats, target: int, e: int) -> float:
+    """Of −ln p(target) in w_e: Σ_k p_k l_ek − l_e,target."""
+    gradient: float = -log_p_EK[e, target]
+    for k in range(len(p_K)):
+        gradient += p_K[k] * log_p_EK[e, k]
+    return gradient
+
+
+@compiled
+def _step_exponentiated(
+    log_p_EK: Floats, p_MK: Floats, target: int, weight: float, rate_M: Floats, max_total: float, weight_ME: Floats
+) -> None:
+    """Exponentiated gradient: w_e ← w_e · exp(−rate · gradient), scaled back to Σw ≤ `max_total`."""
+    for m in range(len(rate_M)):
+        total = 0.0
+        for e in range(len(log_p_EK)):
+            gradient = _gradient(log_p_EK, p_MK[m], target, e)
+            step = min(LARGEST_STEP, max(-LARGEST_STEP, -weight * rate_M[m] * gradient))
+            weight_ME[m, e] = max(LEAST_WEIGHT, weight_ME[m, e] * np.exp(step))
+            total += weight_ME[m, e]
+        if total > max_total:
+            weight_ME[m] *= max_total / total
+
+
+@compiled
+def _step_newton(
+    log_p_EK: Floats,
+    p_MK: Floats,
+    target: int,
+    weight: float,
+    kept_M: Floats,
+    max_total: float,
+    information_MEE: Floats,
+    weight_ME: Floats,
+) -> None:
+    """Fisher scoring that forgets: w ← w − I⁻¹ · gradient, scaled back to Σw ≤ `max_total`, where I, of which only the upper
+    triangle is kept, fades by `kept` and gains the row's information Σ_k p_k (l_k − l̄)(l_k − l̄)ᵀ."""
+    num_experts, num_classes = log_p_EK.shape
+    weight = min(weight, HEAVIEST)
+    log_p_KE = log_p_EK.T.copy()
+    for m in range(len(kept_M)):
+        information_EE, p_K = information_MEE[m], p_MK[m]
+        mean_E = np.zeros(num_experts)
+        for k in range(num_classes):
+            for e in range(num_experts):
+                mean_E[e] += p_K[k] * log_p_KE[k, e]
+        information_EE *= kept_M[m]
+        for e in range(num_experts):
+            information_EE[e, e] += (1.0 - kept_M[m]) * LEAST_INFORMATION
+        for k in range(num_classes):
+            from_mean_E = log_p_KE[k] - mean_E
+            for i in range(num_experts):
+                scaled = weight * p_K[k] * from_mean_E[i]
+                for j in range(i, num_experts):
+                    information_EE[i, j] += scaled * from_mean_E[j]
+        step_E = weight * (mean_E - log_p_KE[target])
+        _solve(information_EE, step_E)
+        total = 0.0
+        for e in range(num_experts):
+            weight_ME[m, e] -= step_E[e]
+            total += weight_ME[m, e]
+        if total > max_total:
+            weight_ME[m] *= max_total / total
+
+
+@compiled
+def _solve(matrix_EE: Floats, vector_E: Floats) -> None:
+    """vector ← matrix⁻¹ · vector by Cholesky's factors, from the upper triangle of a positive definite matrix."""
+    size = len(vector_E)
+    factor_EE = matrix_EE.copy()
+    for i in range(size):
+        factor_EE[i, i] = np.sqrt(factor_EE[i, i])
+        for j in range(i + 1, size):
+            factor_EE[i, j] /= factor_EE[i, i]
+        for q in range(i + 1, size):
+            for j in range(q, size):
+                factor_EE[q, j] -= factor_EE[i, q] * factor_EE[i, j]
+        vector_E[i] /= factor_EE[i, i]
+        for j in range(i + 1, size):
+            vector_E[j] -= factor_EE[i, j] * vector_E[i]
+    for i in range(size - 1, -1, -1):
+        for q in range(i + 1, size):
+            vector_E[i] -= factor_EE[i, q] * vector_E[q]
+        vector_E[i] /= factor_EE[i, i]
+
+
+@compiled
+def step(
+    log_p_EK: Floats,
+    p_FK: Floats,
+    target: int,
+    weight: float,
+    rate_R: Floats,
+    kept_N: Floats,
+    max_total: float,
+    information_NEE: Floats,
+    weight_ME: Floats,
+) -> None:
+    """The R mixers of `rate_R`, which come first, and the N mixers of `kept_N` learn a row; `p_FK` as `mix` filled it in."""
+    rates, mixers = len(rate_R), len(weight_ME)
+    _step_exponentiated(log_p_EK, p_FK[:rates], target, weight, rate_R, max_total, weight_ME[:rates])
+    _step_newton(log_p_EK, p_FK[rates:mixers], target, weight, kept_N, max_total, information_NEE, weight_ME[rates:])
