@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.compiled import compiled
+from daemon.errors import StateError
 from daemon.learning.reactions import Haste
 from daemon.state import State
 
@@ -26,7 +27,7 @@ class FixedShare:
     best is found. So there are several: each of A shares has weights of its own, and these are weighed by what they gave to
     the targets. Behind an alarm all shares are ten times as large for a while (`Haste`).
 
-    Memory: A · F + A numbers. A weight of a row multiplies the exponents; heavy rows count by the ratio to the best.
+    Memory: A · F + A + F numbers. A weight of a row multiplies the exponents; heavy rows count by the ratio to the best.
 
     >>> share = FixedShare([0.5, 0.5], rate=0.5, shares=(0.0,), floor=1e-4)
     >>> share.learn(np.array([0.8, 0.2]), 1.0)
@@ -69,8 +70,14 @@ class FixedShare:
         }
 
     def load_state_dict(self, state: State) -> None:
-        self._weight_AF = np.array(state["weights"], dtype=np.float64)
-        self._by_share_A = np.array(state["by_share"], dtype=np.float64)
+        weights, by_share = np.asarray(state["weights"]), np.asarray(state["by_share"])
+        if weights.shape != self._weight_AF.shape or by_share.shape != self._by_share_A.shape:
+            raise StateError(
+                f"weights of shapes {weights.shape} and {by_share.shape} do not fit {self._weight_AF.shape} (shares, "
+                "forecasters); the pool of experts differs from the one that was saved: start with a fresh folder"
+            )
+        self._weight_AF = weights.astype(np.float64)
+        self._by_share_A = by_share.astype(np.float64)
         self._haste.load_state_dict(state["haste"])
         self.weights = _weights(self._by_share_A, self._weight_AF)
 

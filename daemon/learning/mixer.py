@@ -38,19 +38,20 @@ class Mixer:
     their log loss; after each step w is scaled back to Σw ≤ `max_total`. The bound keeps a pool that agrees from answering
     with certainty, which is what loses when labels come late. Those of `rates` step by exponentiated gradient: a step
     multiplies w, so that a good expert is found among many. Those of `kept` take Newton's steps, as a logistic regression on
-    what the experts say, and forget: they learn what two experts that err together are worth, a weight may be negative, and
-    where there is much to learn they lose far less. *Fixed share* then weighs the M mixers and the E experts themselves, so
-    that whoever is best after a change of concept is found soon (`FixedShare`). Where one expert has nevertheless been right
-    more often than the mix, by more than chance (`Lead`), the likeliest class is its own; behind an alarm that is judged by
-    tens of rows alone.
+    what the experts say, and forget: they learn what two experts that err together are worth, and lose far less where there
+    is much to learn; a weight may be negative, Σ|w| is at most 1,000, and a step lowers the loss of its row by at most 5, to
+    first order. *Fixed share* then weighs the M mixers and the E experts themselves, so that whoever is best after a change
+    of concept is found soon (`FixedShare`). Where one expert has nevertheless been right more often than the mix, by more
+    than chance (`Lead`), the likeliest class is its own; behind an alarm that is judged by tens of rows alone.
 
     Errors of rows whose labels come `late_by` rows late share their causes: from 1 + `late_by` rows fixed share learns no more
-    than from one. The mixers, whose weights are bounded, keep their rates.
+    than from one. The mixers keep their rates.
 
     Before all that, what the experts of `calibrated` places say is made as certain as it has deserved (`Calibration`).
 
-    Memory: M · E + N · E² + A · (M + E) + 24 · E numbers, N of `kept`, A of `shares`. A weight of a row multiplies the gradient
-    step and the exponents of fixed share; Newton's steps count the row so many times, up to 100.
+    Memory: M · E + N · E² + (A + 1) · (M + E) + 24 · E numbers, N of `kept`, A of `shares`; a row takes some N · E² · (E + K)
+    operations. A weight of a row multiplies the gradient step and the exponents of fixed share; Newton's steps count the row so
+    many times, up to 100.
 
     >>> mixer = Mixer(num_experts=2, rates=(0.1,), max_total=1.0, share_rate=0.5, shares=(0.0,))
     >>> p_EK = np.array([[0.8, 0.2], [0.5, 0.5]])
@@ -145,14 +146,15 @@ class Mixer:
         }
 
     def load_state_dict(self, state: State) -> None:
-        mixers = np.asarray(state["mixers"])
-        if mixers.shape != self._weight_ME.shape:
+        mixers, information = np.asarray(state["mixers"]), np.asarray(state["information"])
+        if mixers.shape != self._weight_ME.shape or information.shape != self._information_NEE.shape:
             raise StateError(
-                f"mixer weights of shape {mixers.shape} do not fit {self._weight_ME.shape} (mixers, experts); "
-                "the pool of experts differs from the one that was saved: start with a fresh folder"
+                f"mixer weights of shapes {mixers.shape} and {information.shape} do not fit {self._weight_ME.shape} (mixers, "
+                f"experts) and {self._information_NEE.shape}; the pool of experts differs from the one that was saved: start "
+                "with a fresh folder"
             )
         self._weight_ME = mixers.astype(np.float64)
-        self._information_NEE = np.array(state["information"], dtype=np.float64)
+        self._information_NEE = information.astype(np.float64)
         self._share.load_state_dict(state["share"])
         self._calibration.load_state_dict(state["calibration"])
         self._lead.load_state_dict(state["lead"])

@@ -17,10 +17,13 @@ Floats = NDArray[np.float64]
 # the most that a row changes its logarithm by.
 LEAST_WEIGHT = 1e-6
 LARGEST_STEP = 2.0
-# Of Newton's steps: the information before the first row, that which is left of it however much is forgotten, and for how many
-# rows a heavy one counts at most.
+# Of Newton's steps: the information before the first row, that which is left of it however much is forgotten, for how many
+# rows a heavy one counts at most, by how much a step lowers the loss of its row at most (to first order), and what the sizes of
+# all weights come to at most.
 FIRST_INFORMATION, LEAST_INFORMATION = 10.0, 0.003
 HEAVIEST = 100.0
+LARGEST_GAIN = 5.0
+LARGEST_SIZE = 1000.0
 
 
 @compiled
@@ -95,8 +98,8 @@ def _step_newton(
     information_MEE: Floats,
     weight_ME: Floats,
 ) -> None:
-    """Fisher scoring that forgets: w ← w − I⁻¹ · gradient, scaled back to Σw ≤ `max_total`, where I, of which only the upper
-    triangle is kept, fades by `kept` and gains the row's information Σ_k p_k (l_k − l̄)(l_k − l̄)ᵀ."""
+    """Fisher scoring that forgets: w ← w − I⁻¹ · gradient, scaled back to Σw ≤ `max_total` and Σ|w| ≤ 1,000, where I, of which
+    only the upper triangle is kept, fades by `kept` and gains the row's information Σ_k p_k (l_k − l̄)(l_k − l̄)ᵀ."""
     num_experts, num_classes = log_p_EK.shape
     weight = min(weight, HEAVIEST)
     log_p_KE = log_p_EK.T.copy()
@@ -115,14 +118,21 @@ def _step_newton(
                 scaled = weight * p_K[k] * from_mean_E[i]
                 for j in range(i, num_experts):
                     information_EE[i, j] += scaled * from_mean_E[j]
-        step_E = weight * (mean_E - log_p_KE[target])
+        gradient_E = mean_E - log_p_KE[target]
+        step_E = weight * gradient_E
         _solve(information_EE, step_E)
-        total = 0.0
+        gain = 0.0
+        for e in range(num_experts):
+            gain += gradient_E[e] * step_E[e]
+        if gain > LARGEST_GAIN:  # experts that were sure, and agreed, told little of what their errors are worth
+            step_E *= LARGEST_GAIN / gain
+        total = size = 0.0
         for e in range(num_experts):
             weight_ME[m, e] -= step_E[e]
             total += weight_ME[m, e]
-        if total > max_total:
-            weight_ME[m] *= max_total / total
+            size += abs(weight_ME[m, e])
+        if total > max_total or size > LARGEST_SIZE:
+            weight_ME[m] *= min(max_total / total if total > max_total else 1.0, LARGEST_SIZE / size)
 
 
 @compiled

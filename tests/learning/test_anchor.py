@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from daemon.learning.anchor import HOLD_ROWS
+from daemon.learning.anchor import HOLD_ROWS, Anchor
 from daemon.learning.batch import Batch
 from daemon.learning.late import Late
+from daemon.learning.mixer import Mixer
 from daemon.learning.models.mixture import Mixture
 from daemon.learning.reactions import Reactions
 from tests.contracts.expert_checks import assert_same_state
@@ -175,3 +176,13 @@ def test_what_it_said_of_another_row_teaches_it_nothing() -> None:
     pool.answers(now, balanced=False)
     pool.take(0, early, float(target_B[0]), 1.0, late_by=3)
     assert pool.weights()["anchor"]["weight"] == weight
+
+
+def test_anchor_and_pool_are_weighed_by_bayes_rule() -> None:
+    anchor, mixer = Anchor(make_experts=list), Mixer(num_experts=1)
+    anchor.drop(experts=(), mixer=mixer, num_classes=1)
+    for _ in range(2):
+        anchor.join(np.array([0.2, 0.8]), np.array([[0.6, 0.4]]))
+        anchor.learn(0, 2.0, mixer)
+    first = 0.99 * (0.01 * 9 / (0.01 * 9 + 0.99)) + 0.005  # it gave thrice as much, of a row that counts twice
+    assert anchor.weights()["weight"] == pytest.approx(0.99 * (first * 9 / (first * 9 + 1 - first)) + 0.005, rel=1e-12)

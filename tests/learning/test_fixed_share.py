@@ -39,6 +39,26 @@ def test_two_shares_by_hand() -> None:
     np.testing.assert_allclose(one.weights, state["by_share"] @ state["weights"], rtol=1e-12)
 
 
+def test_a_weight_of_two_counts_twice_and_late_rows_by_as_much_less() -> None:
+    """What was given to the targets, by exponents that add up; the share is spread once a row, of a late row less of it."""
+    p_F = np.array([0.8, 0.2])
+    once, thirds = share(0.0, 0.0), share(0.0, 0.0)
+    for one in (once, thirds):
+        one._weight_AF[1] = [0.9, 0.1]  # or both shares would stay alike
+    once.learn(p_F, 2.0)
+    for _ in range(3):
+        thirds.learn(p_F, 2.0, late_by=2)
+    np.testing.assert_allclose(once.state_dict()["weights"], thirds.state_dict()["weights"], rtol=1e-12)
+    likelihood_A = np.array([0.5, 0.74])
+    by_share = likelihood_A / likelihood_A.sum()
+    np.testing.assert_allclose(once.state_dict()["by_share"], 0.999 * by_share + 0.0005, rtol=1e-12)
+    spread = share(0.3)
+    spread.learn(np.array([0.5, 0.5]), 1.0)
+    spread._weight_AF[:] = [0.9, 0.1]
+    spread.learn(np.array([0.5, 0.5]), 1.0, late_by=2)
+    np.testing.assert_allclose(spread.weights, [0.9 * 0.9 + 0.05, 0.9 * 0.1 + 0.05], rtol=1e-12)
+
+
 def test_where_nothing_changes_the_small_share_is_found_and_where_much_does_the_large_one() -> None:
     for rows_between_changes, better, worse in ((6000, 1e-5, 1e-2), (100, 1e-2, 1e-5)):
         lost = {shares: loss(share(*shares), rows_between_changes=rows_between_changes) for shares in ((better,), (worse,))}

@@ -62,6 +62,19 @@ def test_newtons_steps_learn_what_experts_that_err_together_are_worth() -> None:
     assert mix.state_dict()["mixers"][-1, 0] < 0.0
 
 
+def test_experts_that_are_sure_and_agree_do_not_throw_newtons_steps_off() -> None:
+    """Rows that all are sure of tell next to nothing, so the error that comes after many would be worth any step."""
+    mix, loss, rng = Mixer(num_experts=10, kept=(0.9998, 0.998), rates=()), 0.0, np.random.default_rng(1)
+    for row in range(3000):
+        target = int(rng.integers(2))
+        said = target if rng.uniform() > 0.1 else 1 - target
+        mix.mix(np.tile(np.where(np.arange(3) == said, 1.0 - 1e-6, 5e-7), (10, 1)))
+        loss -= np.log(mix._p_FK[:2, target].min()) * (row >= 1000)
+        mix.learn(target, 1.0)
+        assert np.abs(mix.state_dict()["mixers"]).sum(axis=1).max() <= 1000.0 + 1e-9
+    assert loss / 2000 < 0.6  # an error of .1 that is foretold as such has a log loss of .33
+
+
 def test_of_late_labels_fixed_share_learns_from_as_many_rows_as_from_one() -> None:
     late, prompt = mixer(), mixer()
     prompt.mix(P_EK)
@@ -149,5 +162,7 @@ def test_it_goes_on_identically_after_a_reload() -> None:
 
 
 def test_a_pool_of_another_size_is_refused() -> None:
-    with pytest.raises(StateError, match="the pool of experts differs"):
-        Mixer(num_experts=3).load_state_dict(Mixer(num_experts=2).state_dict())
+    here = {"num_experts": 3, "rates": (0.1, 0.2), "kept": (0.9,), "shares": (1e-3, 1e-5)}
+    for other in ({"num_experts": 2}, {"rates": (0.1,), "kept": (0.9, 0.8)}, {"shares": (1e-3,)}):
+        with pytest.raises(StateError, match="the pool of experts differs"):
+            Mixer(**here).load_state_dict(Mixer(**(here | other)).state_dict())  # type: ignore[arg-type]
