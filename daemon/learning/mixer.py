@@ -89,8 +89,10 @@ class Mixer:
         num_forecasters = num_mixers + num_experts
         part_E = np.array(first_weights or [1.0] * num_experts) / (sum(first_weights) or num_experts)
         # Those of `rates`, then those of `kept`.
+        self._first_E = part_E
         self._weight_ME = np.tile(part_E, (num_mixers, 1))
-        self._information_NEE = np.tile(FIRST_INFORMATION * np.eye(num_experts), (len(kept), 1, 1))
+        self._information_NEE = np.zeros((len(kept), num_experts, num_experts))
+        self._begin_newton()
         first_F = np.concatenate((np.ones(num_mixers), num_experts * part_E)) / num_forecasters
         self._share = FixedShare(first_F.tolist(), rate=share_rate, shares=shares, floor=share_floor)
         self._lead = Lead(standard_errors or [MANY] * num_experts)
@@ -132,9 +134,16 @@ class Mixer:
         self._share.learn(self._p_FK[:, target].copy(), weight, late_by=late_by)
 
     def hasten(self) -> None:
-        """Spread more of the weight over the next rows: the concept has changed."""
+        """The concept has changed: spread more of the weight over the next rows, and take Newton's steps anew. What two experts
+        that err together were worth may hold no longer, and labels that were wrong would be remembered for long."""
         self._share.hasten()
         self._lead.forget()
+        self._begin_newton()
+
+    def _begin_newton(self) -> None:
+        """As before the first row."""
+        self._weight_ME[len(self._rate_R) :] = self._first_E
+        self._information_NEE[:] = FIRST_INFORMATION * np.eye(len(self._first_E))
 
     def state_dict(self) -> State:
         return {
