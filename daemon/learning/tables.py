@@ -50,7 +50,7 @@ def table_experts(
         *TileBank(tokens=features.fine_tiles, rates=[Rate("tiles_fine", 0.2)]).experts(),
         _fourier("fourier_narrow", row, bandwidth=0.35, forgetting=0.9995, seed=seed + 1, num_features=200),
         _fourier("fourier_fast", row, bandwidth=1.0, forgetting=0.99, seed=seed + 3, num_features=100),
-        MLP(name="mlp", inputs=row, seed=seed + 4, rate=0.003, steps=2),
+        MLP(name="mlp", inputs=row, seed=seed + 4),
         Forest(name="forest", table=features, seed=seed + 2),
         *RankNeighbors(inputs=row, members={"neighbors_1": 1, "neighbors_16": 16}).experts(),
         TableBayes(name="table_bayes", table=features, words=words),
@@ -87,8 +87,7 @@ def _on_context(features: TableFeatures, *, seed: int) -> list[Expert]:
     rates = [Rate("context_tiles_slow", 0.03), Rate("context_tiles_steady", 0.3, start=100.0)]
     return [
         *TileBank(tokens=tiles, rates=rates).experts(),
-        MLP(name="context_mlp", inputs=inputs, seed=seed + 7, rate=0.003, steps=2),
-        MLP(name="context_mlp_slow", inputs=inputs, seed=seed + 8, rate=0.002, steps=1),
+        MLP(name="context_mlp", inputs=inputs, seed=seed + 7, num_replayed=15),
         Linear(name="context_linear", inputs=inputs, rate=0.3),
     ]
 

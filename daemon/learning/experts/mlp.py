@@ -18,22 +18,18 @@ class MLP(Expert):
     >>> inputs = Dense()
     >>> inputs.widen(1)
     >>> inputs.values_D[:] = 1.0
-    >>> mlp = MLP(name="mlp", inputs=inputs, seed=0, rate=0.003, steps=2)
+    >>> mlp = MLP(name="mlp", inputs=inputs, seed=0)
     >>> mlp.grow()
-    >>> for _ in range(10):
+    >>> for _ in range(20):
     ...     p_K = mlp.predict()
     ...     mlp.learn(0, 1.0)
     >>> mlp.predict().round(3).tolist()
     [0.999, 0.001]
     """
 
-    def __init__(
-        self, *, name: str, inputs: Dense, seed: int, rate: float, steps: int, num_replayed: int = 7, memory: int = 2000
-    ) -> None:
+    def __init__(self, *, name: str, inputs: Dense, seed: int, num_replayed: int = 7) -> None:
         self.name = name
-        self._perceptron = Perceptron(
-            inputs=inputs, seed=seed, classifies=True, rate=rate, steps=steps, num_replayed=num_replayed, memory=memory
-        )
+        self._perceptron = Perceptron(inputs=inputs, seed=seed, classifies=True, rate=0.003, steps=1, num_replayed=num_replayed)
 
     def predict(self) -> NDArray[np.float64]:
         return softmax(self._perceptron.predict())
