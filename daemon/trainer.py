@@ -62,7 +62,7 @@ class Trainer:
     @property
     def published_version(self) -> int | None:
         """The snapshot that answers now; None before the first."""
-        return self._keeper.published_version
+        return self._keeper.publisher.version
 
     @property
     def missing_checkpoint(self) -> str:
@@ -76,7 +76,7 @@ class Trainer:
         return self.shutdown()
 
     def startup(self) -> Gatherer:
-        self._keeper.serve_on(self._pipeline)
+        self._keeper.publisher.serve_on(self._pipeline)
         recover(
             terms=self._terms,
             checkpoint=self._keeper.newest_checkpoint(),
@@ -85,7 +85,7 @@ class Trainer:
             ledger=self._ledger,
             goes_on=self._goes_on,
         )
-        self._keeper.goes_on_from(self._pipeline)
+        self._keeper.publisher.goes_on_from(self._pipeline)
         return self._make_gatherer(self._source)
 
     def loop(self, gatherer: Gatherer) -> bool:
@@ -106,7 +106,7 @@ class Trainer:
         lag = self._source.lag()
         self._telemetry.turn(lag=lag, positions=self._pipeline.positions, newest_s=self._pipeline.newest_s)
         self._tell_of_source()
-        self._progress.turn(self._pipeline, lag=lag, snapshot_version=self._keeper.published_version)
+        self._progress.turn(self._pipeline, lag=lag, snapshot_version=self._keeper.publisher.version)
 
     def _tell_of_source(self) -> None:
         self._telemetry.source(

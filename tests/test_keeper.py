@@ -45,6 +45,12 @@ def learn(assembled: Training, gatherer: Gatherer) -> None:
     assembled.trainer.learn_planned(batch)
 
 
+def publish(assembled: Training) -> None:
+    """As what falls due, but now; it is written beside the test."""
+    keeper = assembled.trainer._keeper
+    keeper.publisher.publish(assembled.pipeline, keeper._beside)
+
+
 def take_over(folder: Path) -> None:
     """As another writer does, to whom the lock did not tell of this one."""
     epoch = folder / "data" / "epoch"
@@ -82,7 +88,7 @@ def test_what_has_been_due_for_longer_is_kept_first(tmp_path: Path, longer: str)
             "checkpoint": Checkpoints(tmp_path / "data" / "checkpoints").load_newest,
             "snapshot": Snapshots(tmp_path / "data" / "snapshots").latest,
         }
-        for name, cadence in (("checkpoint", keeper._checkpoint_cadence), ("snapshot", keeper._snapshot_cadence)):
+        for name, cadence in (("checkpoint", keeper._cadence), ("snapshot", keeper.publisher.cadence)):
             cadence.due_at = 1.0 if name == longer else 2.0
         keeper.keep_what_is_due(assembled.pipeline)
         keeper._beside.reap(wait=True)
@@ -198,7 +204,7 @@ def test_who_lost_the_folder_ends_by_its_next_checkpoint(tmp_path: Path) -> None
 def test_who_lost_the_folder_ends_by_its_next_snapshot(tmp_path: Path) -> None:
     with started(tmp_path) as (assembled, _):
         take_over(tmp_path)
-        assembled.trainer._keeper._publish(assembled.pipeline)
+        publish(assembled)
         with pytest.raises(WriterError, match="another writer took the folder over"):
             assembled.trainer._keeper._beside.reap(wait=True)
     assert Snapshots(tmp_path / "data" / "snapshots").versions() == []
@@ -216,10 +222,10 @@ def test_rows_of_a_snapshot_that_failed_count_as_fresh_with_the_next(
         keeper = assembled.trainer._keeper
         with monkeypatch.context() as broken:
             broken.setattr(Snapshots, "publish", fails)
-            keeper._publish(assembled.pipeline)
+            publish(assembled)
             keeper._beside.reap(wait=True)
         learn(assembled, gatherer)
-        keeper._publish(assembled.pipeline)
+        publish(assembled)
         learn(assembled, gatherer)  # while it is written, so no part of it
         keeper._beside.reap(wait=True)
         assert len(snapshots.list()[-1].manifest["arrivals"]) == 32

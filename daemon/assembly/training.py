@@ -21,6 +21,7 @@ from daemon.monitoring.telemetry import Telemetry
 from daemon.pipeline import Pipeline
 from daemon.predictions import NoPredictions, PredictionFile, PredictionLog
 from daemon.progress import LoggedProgress, NoProgress, Progress
+from daemon.publisher import Publisher
 from daemon.recovery import Terms
 from daemon.settings import KafkaSettings, Settings
 from daemon.state import JSON
@@ -148,20 +149,25 @@ def _assemble(
         live=isinstance(settings.source, KafkaSettings),
     )
     facts = {**fingerprint(device), "packages": _packages_sha256()}
+    publisher = Publisher(
+        snapshots=Snapshots(settings.storage.folder / "snapshots", keep=settings.storage.snapshots_kept, check=writer.check),
+        ledger=ledger,
+        gauges=telemetry.keeping,
+        blueprint=models.blueprint(settings),
+        interval_s=settings.storage.snapshot_interval_s if keeps else NEVER_S,
+    )
     keeper = Keeper(
         checkpoints=Checkpoints(
             settings.storage.folder / "checkpoints", keep=settings.storage.checkpoints_kept, check=writer.check
         ),
-        snapshots=Snapshots(settings.storage.folder / "snapshots", keep=settings.storage.snapshots_kept, check=writer.check),
+        publisher=publisher,
         ledger=ledger,
         source=source,
         gauges=telemetry.keeping,
         fingerprint=facts,
         config=every_setting(settings),
         epoch=writer.epoch,
-        blueprint=models.blueprint(settings),
         checkpoint_interval_s=settings.storage.checkpoint_interval_s if keeps else NEVER_S,
-        snapshot_interval_s=settings.storage.snapshot_interval_s if keeps else NEVER_S,
         notes_alarms=settings.reactions.ledger_note,
     )
     stack.callback(keeper.close)

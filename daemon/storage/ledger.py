@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from daemon.errors import LedgerError
+from daemon.errors import LedgerError, LedgerFull
 from daemon.storage.durable import make_folder, remedy
 from daemon.storage.entries import GENESIS, Entry, encode, read_entries, read_header, scan, segments
 from daemon.storage.segments import Segment, remove_unfinished
@@ -67,6 +67,13 @@ class Ledger:
         self._segment.write(line)
         self.position, self.head = self.position + 1, chain
         return self.position - 1
+
+    def note(self, kind: str, body: dict[str, Any]) -> None:
+        """Append what is told, not planned; where the ledger cannot grow, the next plan will say so and wait."""
+        try:
+            self.append(kind, body)
+        except LedgerFull as full:
+            logger.warning("%s is missing from the ledger: %s", kind, full)
 
     def sync(self) -> None:
         """Return when every entry appended before this call would survive a power cut. Appending goes on meanwhile."""
