@@ -66,6 +66,13 @@ def hyperplane(seed: int, *, width: int, noise: float, drift: float = 0.0) -> It
     return _rows({"x": x_ND}, _flipped(random, label_N, noise))
 
 
+def one_column(seed: int) -> Iterator[Row]:
+    """One of 25 normal columns decides, with noise half as wide; the other columns tell nothing."""
+    random = np.random.default_rng(seed)
+    x_ND = random.normal(size=(NUM_ROWS, 25))
+    return _rows({"x": x_ND}, (x_ND[:, 0] + 0.5 * random.normal(size=NUM_ROWS) > 0).astype(np.int64))
+
+
 def gaussians(seed: int) -> Iterator[Row]:
     """Three classes, each with its own place and width in each of six columns: what naive Bayes takes for granted."""
     random = np.random.default_rng(seed)
@@ -201,6 +208,7 @@ KINDS: Final = (
     Kind("hyperplane_turns", "a plane that turns", partial(hyperplane, width=10, noise=0.05, drift=0.01)),
     Kind("hyperplane_50", "a plane in 50 columns", partial(hyperplane, width=50, noise=0.02)),
     Kind("hyperplane_3", "a plane in 3 columns, one label in ten wrong", partial(hyperplane, width=3, noise=0.1)),
+    Kind("one_column", "one of 25 columns tells, with noise", one_column),
     Kind("gaussians", "three classes of independent normal columns", gaussians),
     Kind("logistic", "log odds that are a sum of columns", logistic),
     Kind("multinomial", "the same with five labels", multinomial),

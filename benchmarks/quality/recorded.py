@@ -15,7 +15,7 @@ from benchmarks.quality.__main__ import DOCS, PEERS_PYTHON
 from benchmarks.quality.cases import Task
 from benchmarks.quality.recorded_tables import MOST_ROWS, NUM_DRAWN, SEED
 from benchmarks.quality.scores import SETTLED_ROWS
-from benchmarks.quality.simple import COLUMNS, STANDARD_ERRORS, excesses, summed_losses, table_row
+from benchmarks.quality.simple import COLUMNS, STANDARD_ERRORS, excesses, forest_losses, number, summed_losses, table_row
 from benchmarks.quality.streams import CACHE, ROOT
 from benchmarks.quality.table import MOST_EXCESS
 
@@ -46,6 +46,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench-recorded", description=__doc__)
     parser.add_argument("streams", nargs="*", metavar="STREAM", help="as docs/recorded.md names them; all of them")
     parser.add_argument("--peers-python", type=Path, default=PEERS_PYTHON, help="Python of the environment with the peers")
+    parser.add_argument("--no-forests", action="store_true", help="keep what River's forests lost before")
+    parser.add_argument("--no-learnd", action="store_true", help="run the forests alone, and keep what all others lost before")
     parser.add_argument("--docs", type=Path, default=DOCS, help="folder of recorded.json and recorded.md")
     chosen = parser.parse_args()
     stamp = results.stamp()
@@ -54,11 +56,16 @@ def main() -> None:
             if chosen.streams and file.stem not in chosen.streams:
                 continue
             logger.info("%s", file.stem)
-            sums = summed_losses(file.stem, file, task=task, peers_python=chosen.peers_python, history=True)
-            with file.open("rb") as rows:
-                result = {"rows": sum(1 for _ in rows), "sums": sums, "stamp": stamp}
+            result: dict[str, Any] = {}
+            if not chosen.no_learnd:
+                sums = summed_losses(file.stem, file, task=task, peers_python=chosen.peers_python, history=True)
+                with file.open("rb") as rows:
+                    result |= {"rows": sum(1 for _ in rows), "sums": sums, "stamp": stamp}
+            if not chosen.no_forests:
+                result["forests"] = forest_losses(file.stem, file, task=task, peers_python=chosen.peers_python)
             collected = results.load(chosen.docs / "recorded.json")
-            known = collected.get(task, {}) | {file.stem: result}
+            known = collected.get(task, {})
+            known[file.stem] = known.get(file.stem, {}) | result
             collected[task] = {drawn.stem: known[drawn.stem] for drawn in files if drawn.stem in known}
             results.save(chosen.docs / "recorded.json", collected)
             (chosen.docs / "recorded.md").write_text(render(collected), encoding="utf-8")
@@ -82,8 +89,11 @@ def _drawn(peers_python: Path) -> dict[Task, list[Path]]:
 
 def render(collected: Mapping[str, Any]) -> str:
     """The whole page."""
-    tasks = [task for task in get_args(Task) if task in collected]
-    return INTRO + "\n".join(_summary(task, collected[task]) + _table(collected[task]) for task in tasks)
+    parts = []
+    for task in (task for task in get_args(Task) if task in collected):
+        learned = {name: stream for name, stream in collected[task].items() if "sums" in stream}
+        parts.append(_summary(task, learned) + _table(learned))
+    return INTRO + "\n".join(parts)
 
 
 def _summary(task: str, streams: Mapping[str, Any]) -> str:
@@ -93,18 +103,26 @@ def _summary(task: str, streams: Mapping[str, Any]) -> str:
     by_chance = (
         f"Where it lost over {MOST_EXCESS:.0%} more, that was {max(over):.1f} standard errors at most.\n" if over else ""
     )
+    beside = [(one["sums"]["learnd"][1], min(one["forests"].values())) for one in streams.values() if "forests" in one]
+    no_more = sum(ours <= best for ours, best in beside)
     return (
         f"## {task.capitalize()}\n\nOf {len(found)} streams learnd lost in the end no more than the best simple learner on "
-        f"{no_worse}, at most\n{SHARES[1]:.0%} more on {within}, and at most {SHARES[2]:.0%} more on {near}.\n{by_chance}\n"
+        f"{no_worse}, at most\n{SHARES[1]:.0%} more on {within}, and at most {SHARES[2]:.0%} more on {near}.\n{by_chance}"
+        f"It lost no more than the better one of River's forests on {no_more} of {len(beside)}.\n\n"
     )
 
 
 def _table(streams: Mapping[str, Any]) -> str:
     rows = [
-        table_row([name, f"{stream['rows']:,}"], stream["sums"], stream["stamp"])
+        table_row([name, f"{stream['rows']:,}", _best_forest(stream.get("forests", {}))], stream["sums"], stream["stamp"])
         for name, stream in sorted(streams.items(), key=lambda item: item[0].lower())
     ]
-    return f"| stream | rows | {COLUMNS} |\n|---|---|---|---|---|---|---|---|---|\n" + "".join(rows)
+    return f"| stream | rows | best forest | {COLUMNS} |\n|---|---|---|---|---|---|---|---|---|---|\n" + "".join(rows)
+
+
+def _best_forest(forests: Mapping[str, float]) -> str:
+    best = min(forests, key=lambda name: forests[name], default=None)
+    return f"{number(forests[best])} {best}" if best else "–"
 
 
 if __name__ == "__main__":

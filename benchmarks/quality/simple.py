@@ -23,6 +23,7 @@ from benchmarks.quality.table import MOST_EXCESS
 COLUMNS: Final = f"learnd | best simple learner | first {SETTLED_ROWS:,} rows | all rows | standard errors | commit | day"
 STANDARD_ERRORS: Final = """Of all rows that excess stands there in standard errors, too, by what the two lost on each
 row: by chance alone it mostly lies below 2, and further up where rows hang together or many learners may be the best one."""
+FORESTS: Final = ("river_amf", "river_arf")
 # Of each learner what it lost in the settled rows, and in all; and the sum, over all rows, of squares of what learnd lost more.
 Sums = Mapping[str, Sequence[float]]
 
@@ -62,6 +63,14 @@ def summed_losses(name: str, file: Path, *, task: Task, peers_python: Path, hist
     }
 
 
+def forest_losses(name: str, file: Path, *, task: Task, peers_python: Path) -> Mapping[str, float]:
+    """What River's forests lose, with the last label as one more input; the first row left out."""
+    case = Case(name, name, (), (), task=task)
+    target_N, _ = targets([row["label"] for row in read(file)], task=task)
+    answers = {forest: run_peer(forest, case, file, python=peers_python)[0] for forest in FORESTS}
+    return {forest: float(losses(target_N, answered, task=task)[1:].sum()) for forest, answered in answers.items()}
+
+
 def excesses(sums: Sums) -> Excesses:
     """What stands beside a stream, or beside several whose sums were added."""
     simple = {name: lost for name, lost in sums.items() if name != "learnd"}
@@ -78,12 +87,13 @@ def _share(ours: float, theirs: float) -> float:
 def table_row(first: Sequence[str], sums: Sums, stamp: Mapping[str, str]) -> str:
     """The cells in `first`, what learnd and the best simple learner lost, the excesses, and the commit and the day."""
     best, settled, end, standard_errors = excesses(sums)
-    lost = [_number(sums["learnd"][1]), f"{_number(sums[best][1])} {best}", marked(settled), marked(end)]
+    lost = [number(sums["learnd"][1]), f"{number(sums[best][1])} {best}", marked(settled), marked(end)]
     lost.append(f"{standard_errors:+.1f}")
     return "| " + " | ".join([*first, *lost, stamp["commit"], stamp["date"]]) + " |\n"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """To four digits, or whole."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.quality import made, made_streams, peers, recorded_tables, results, streams
+from benchmarks.quality import made, made_streams, peers, recorded, recorded_tables, results, streams
 from benchmarks.quality.baselines import baseline_answers
 from benchmarks.quality.burst import AFTER, EXTREME, FLIPPED, LENGTH, PROBE, burst
 from benchmarks.quality.cases import CASES, Beside, Case, Goal
@@ -209,3 +209,15 @@ def test_learnd_is_compared_with_the_simple_learner_that_is_best_at_either_row()
 def test_a_recorded_value_is_a_number_a_text_or_missing() -> None:
     values = [np.int64(3), 0.5, math.nan, math.inf, None, True, "a"]
     assert [recorded_tables._plain(value) for value in values] == [3.0, 0.5, None, None, None, "True", "a"]
+
+
+def test_recorded_tables_stand_beside_the_better_forest_where_forests_ran() -> None:
+    sums = {"learnd": [5.0, 30.0, 0.0], "vw": [8.0, 40.0, 90.0]}
+    stream = {"rows": 1200, "sums": sums, "stamp": {"commit": "abc", "date": "2000-01-01"}}
+    forests = {"even": {"river_amf": 30.0, "river_arf": 31.0}, "worse": {"river_amf": 35.0, "river_arf": 29.0}}
+    streams = {name: stream | {"forests": lost} for name, lost in forests.items()} | {"without": stream}
+    page = recorded.render({"classification": streams})
+    assert "no more than the better one of River's forests on 1 of 2." in page
+    for row in ("even | 1,200 | 30 river_amf | 30 |", "worse | 1,200 | 29 river_arf | 30 |", "without | 1,200 | – | 30 |"):
+        assert f"| {row} 40 vw |" in page
+    assert "| only |" not in recorded.render({"classification": {"without": stream, "only": {"forests": forests["even"]}}})
