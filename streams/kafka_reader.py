@@ -16,6 +16,7 @@ from streams.kafka_client import BOOTSTRAP_TIMEOUT_MS, KafkaCluster, Topic, Unre
 from streams.kafka_errors import explained
 from streams.outage import Outage
 from streams.record import Record, Run
+from streams.topic_watch import LOOK_UP_TIMEOUT_MS, TopicWatch
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +25,6 @@ logger = logging.getLogger(__name__)
 _IDLE_POLL_MS = 200
 _PAUSED_WAIT_S = 0.02
 _ASK_TIMEOUT_MS = 5000
-# How often the topic is looked up, to find new partitions and a topic made anew.
-_LOOK_UP_INTERVAL_S = 5.0
-# Nothing is read meanwhile, so a broker that comes back is not kept waiting long.
-_LOOK_UP_TIMEOUT_MS = 2000
 
 CONSUMER_OPTIONS: dict[str, Any] = {
     "enable_auto_commit": False,  # the default commits what was not learned
@@ -63,7 +60,7 @@ class KafkaReader:
         self._partitions: list[TopicPartition] = []
         self._consumer = self._make_consumer()
         self._moved_at = time.monotonic()
-        self._looked_up_at = time.monotonic()
+        self._watch = TopicWatch(cluster=cluster, topic=topic)
         self._any_full = False
         self.outage = Outage(topic.name)
         self.rebuilds = 0
@@ -114,7 +111,7 @@ class KafkaReader:
             except (KafkaConnectionError, KafkaTimeoutError) as lost:
                 self.outage.noted(self._explained(lost))  # and the next poll tells of the gap again
             return
-        self._check_same_topic(self._consumer._cluster.topic_id(self._topic.name))
+        self._watch.check_same(self._consumer._cluster.topic_id(self._topic.name))
         if fetched:
             self._deliver(fetched)
         else:
@@ -123,10 +120,9 @@ class KafkaReader:
                 # The client fetches on a thread of its own meanwhile; here the wait ends as soon as a record is taken.
                 self._buffers.demand.wait(_PAUSED_WAIT_S)
         self._note_ends()
-        now = time.monotonic()
-        if now - self._looked_up_at > _LOOK_UP_INTERVAL_S:
+        if self._watch.is_due:
             self._look_up()
-        if now - self._moved_at > self._stall_timeout_s:
+        if time.monotonic() - self._moved_at > self._stall_timeout_s:
             self._check_stall()
 
     def _pace(self) -> int:
@@ -186,30 +182,21 @@ class KafkaReader:
         self._moved()
 
     def _look_up(self) -> None:
-        self._looked_up_at = time.monotonic()
         try:
-            topic = self._cluster.topic(self._topic.name, timeout_ms=_LOOK_UP_TIMEOUT_MS)
-            self._check_same_topic(topic.id)
-            self._read_new(topic)
+            partitions = self._watch.look_up()
+            if self._all_partitions:
+                self._read_new(partitions)
         except UnreachableError as error:
             self.outage.noted(error)
         else:
             self.outage.over()
 
-    def _read_new(self, topic: Topic) -> None:
+    def _read_new(self, partitions: Sequence[int]) -> None:
         known = {tp.partition for tp in self._partitions}
-        new = [partition for partition in topic.partitions if partition not in known] if self._all_partitions else []
-        if new:
+        if new := [partition for partition in partitions if partition not in known]:
             first = self.start_positions(new, "earliest")
-            logger.info("%s: new partitions %s, read from their beginning", topic.name, new)
+            logger.info("%s: new partitions %s, read from their beginning", self._topic.name, new)
             self.assign(first)
-
-    def _check_same_topic(self, topic_id: object) -> None:
-        if topic_id and self._topic.id and str(topic_id) != self._topic.id:
-            raise ReplacedError(
-                f"{self._topic.name}: the topic was deleted and made anew while it was read (id {self._topic.id}, now "
-                f"{topic_id}); its offsets mean other records now. Start a new folder"
-            )
 
     def _check_stall(self) -> None:
         """Nothing moved for a while: that is right if there is nothing to read; otherwise the consumer is stuck or cut off."""
@@ -241,7 +228,7 @@ class KafkaReader:
 
     def _make_consumer(self) -> KafkaConsumer:
         return self._cluster.consumer(
-            timeout_ms=_LOOK_UP_TIMEOUT_MS if self._partitions else BOOTSTRAP_TIMEOUT_MS, **CONSUMER_OPTIONS
+            timeout_ms=LOOK_UP_TIMEOUT_MS if self._partitions else BOOTSTRAP_TIMEOUT_MS, **CONSUMER_OPTIONS
         )
 
     def _moved(self) -> None:

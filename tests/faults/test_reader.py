@@ -14,8 +14,8 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaTimeoutError
 
-import streams.kafka_reader
 import streams.outage
+import streams.topic_watch
 from streams.kafka import KafkaSource
 from streams.kafka_reader import KafkaReader
 from streams.record import Record
@@ -37,8 +37,8 @@ def opened(kafka: Cluster, topic: str, positions: dict[int, int], **options: Any
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams.kafka_reader, "_LOOK_UP_INTERVAL_S", 0.0)
-    monkeypatch.setattr(streams.kafka_reader, "_LOOK_UP_TIMEOUT_MS", 300)
+    monkeypatch.setattr(streams.topic_watch, "LOOK_UP_INTERVAL_S", 0.0)
+    monkeypatch.setattr(streams.topic_watch, "LOOK_UP_TIMEOUT_MS", 300)
     monkeypatch.setattr(streams.outage, "_COLLECT_INTERVAL_S", 0.0)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer, TopicPartition
 
-import streams.kafka_reader
+import streams.topic_watch
 from streams.errors import GapError, ReplacedError, SourceError
 from streams.kafka import KafkaSource
 from streams.kafka_client import KafkaCluster
@@ -97,8 +97,8 @@ def test_broker_killed_and_started_again_loses_and_doubles_nothing(own_broker: B
 def test_outage_is_logged_once_and_its_end_too(
     own_broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(streams.kafka_reader, "_LOOK_UP_INTERVAL_S", 0.0)
-    monkeypatch.setattr(streams.kafka_reader, "_LOOK_UP_TIMEOUT_MS", 300)
+    monkeypatch.setattr(streams.topic_watch, "LOOK_UP_INTERVAL_S", 0.0)
+    monkeypatch.setattr(streams.topic_watch, "LOOK_UP_TIMEOUT_MS", 300)
     caplog.set_level("INFO", logger="streams")
     topic = own_broker.new_topic()
     with opened(own_broker, topic) as source:
@@ -156,7 +156,7 @@ def test_position_beyond_the_end_is_another_log(kafka: Cluster) -> None:
 def test_topic_made_anew_while_it_is_read_stops_the_source(
     kafka: Cluster, monkeypatch: pytest.MonkeyPatch, num_new: int
 ) -> None:
-    monkeypatch.setattr(streams.kafka_reader, "_LOOK_UP_INTERVAL_S", 0.2)
+    monkeypatch.setattr(streams.topic_watch, "LOOK_UP_INTERVAL_S", 0.2)
     topic = kafka.new_topic()
     send(kafka, topic, *range(10))
     with opened(kafka, topic) as source:
@@ -171,7 +171,7 @@ def test_topic_made_anew_while_it_is_read_stops_the_source(
 
 
 def test_deleted_topic_stops_the_source(kafka: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams.kafka_reader, "_LOOK_UP_INTERVAL_S", 0.2)
+    monkeypatch.setattr(streams.topic_watch, "LOOK_UP_INTERVAL_S", 0.2)
     topic = kafka.new_topic()
     with opened(kafka, topic) as source:
         delete_topic(kafka, topic)
@@ -261,7 +261,7 @@ def test_quiet_topic_is_no_stall(kafka: Cluster) -> None:
 
 
 def test_partitions_that_are_added_are_read_from_their_beginning(kafka: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams.kafka_reader, "_LOOK_UP_INTERVAL_S", 0.2)
+    monkeypatch.setattr(streams.topic_watch, "LOOK_UP_INTERVAL_S", 0.2)
     topic = kafka.new_topic()
     send(kafka, topic, 1)
     with opened(kafka, topic, start="latest") as source, opened(kafka, topic, partitions=(0,)) as of_one:
