@@ -103,7 +103,7 @@ def _summary(task: str, streams: Mapping[str, Any]) -> str:
     by_chance = (
         f"Where it lost over {MOST_EXCESS:.0%} more, that was {max(over):.1f} standard errors at most.\n" if over else ""
     )
-    beside = [(one["sums"]["learnd"][1], min(one["forests"].values())) for one in streams.values() if "forests" in one]
+    beside = [(one["sums"]["learnd"][1], min(one["forests"].values())) for one in streams.values() if one.get("forests")]
     no_more = sum(ours <= best for ours, best in beside)
     return (
         f"## {task.capitalize()}\n\nOf {len(found)} streams learnd lost in the end no more than the best simple learner on "

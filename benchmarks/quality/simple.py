@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,8 @@ from benchmarks.quality.learnd import backtest
 from benchmarks.quality.scores import SETTLED_ROWS, losses, targets
 from benchmarks.quality.streams import read
 from benchmarks.quality.table import MOST_EXCESS
+
+logger = logging.getLogger("benchmarks.quality")
 
 # What `table_row` says, and what the last of its figures is.
 COLUMNS: Final = f"learnd | best simple learner | first {SETTLED_ROWS:,} rows | all rows | standard errors | commit | day"
@@ -64,11 +67,19 @@ def summed_losses(name: str, file: Path, *, task: Task, peers_python: Path, hist
 
 
 def forest_losses(name: str, file: Path, *, task: Task, peers_python: Path) -> Mapping[str, float]:
-    """What River's forests lose, with the last label as one more input; the first row left out."""
+    """What River's forests lose, with the last label as one more input; the first row left out. Of one that cannot learn the
+    stream there is none."""
     case = Case(name, name, (), (), task=task)
     target_N, _ = targets([row["label"] for row in read(file)], task=task)
-    answers = {forest: run_peer(forest, case, file, python=peers_python)[0] for forest in FORESTS}
-    return {forest: float(losses(target_N, answered, task=task)[1:].sum()) for forest, answered in answers.items()}
+    lost = {}
+    for forest in FORESTS:
+        try:
+            answers, _ = run_peer(forest, case, file, python=peers_python)
+        except RuntimeError as error:
+            logger.warning("%s without %s: %s", name, forest, str(error).strip().splitlines()[-1])
+        else:
+            lost[forest] = float(losses(target_N, answers, task=task)[1:].sum())
+    return lost
 
 
 def excesses(sums: Sums) -> Excesses:
