@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from daemon.learning.experts.base import Expert
 from daemon.learning.experts.forest import Forest
 from daemon.learning.experts.fourier import FourierLeastSquares
+from daemon.learning.experts.key_column import KeyColumn
 from daemon.learning.experts.linear import Linear
 from daemon.learning.experts.logistic import LogisticBank
 from daemon.learning.experts.markov import MarkovLabel
@@ -54,6 +55,7 @@ def table_experts(
         Forest(name="forest", table=features, seed=seed + 2),
         *RankNeighbors(inputs=row, members={"neighbors_1": 1, "neighbors_16": 16}).experts(),
         TableBayes(name="table_bayes", table=features, words=words),
+        KeyColumn(name="key", table=features),
         DecayedPrior(name="prior_all", half_life=math.inf, pseudo_count=0.5),
         DecayedPrior(name="prior_slow", half_life=200.0, pseudo_count=0.5),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon import learning
-from daemon.learning.experts import forest
+from daemon.learning.experts import forest, key_column
 from daemon.learning.experts.slots import SlotTable
 from daemon.learning.features import key_memory
 from tests.contracts.discovery import classes_of
@@ -24,6 +24,7 @@ def make_small(monkeypatch: pytest.MonkeyPatch) -> list[SlotTable]:
         for name in ROWS.keys() & defaults.keys():
             monkeypatch.setitem(defaults, name, ROWS[name])
     monkeypatch.setattr(key_memory, "SLOTS", 16)
+    monkeypatch.setattr(key_column, "SLOTS", 16)
     # Trees of so small a memory are grown every few rows, not with each.
     monkeypatch.setattr(forest, "REGROWN_PART", 16)
     tables, make = list[SlotTable](), SlotTable.__init__

@@ -20,6 +20,7 @@ from daemon.learning.experts.forest import Forest
 from daemon.learning.experts.fourier import FourierLeastSquares
 from daemon.learning.experts.fourier_residual import FourierResidual
 from daemon.learning.experts.hashed_residual import HashedResidual
+from daemon.learning.experts.key_column import KeyColumn
 from daemon.learning.experts.knn import NearestNeighbours
 from daemon.learning.experts.lda import StreamingLDA
 from daemon.learning.experts.linear import Linear
@@ -115,6 +116,7 @@ STEPS: dict[type[Expert], Mapping[str, Relation]] = {
         "table.words.cells": as_words, "totals": adds_up, "rows": adds_up, "softmax.log_temperature": adds_up,
     },
     TableBayes: {"columns": as_twice, "rows": adds_up, "slots.cells": adds_up, "softmax.log_temperature": adds_up},
+    KeyColumn: dict.fromkeys(("counts", "prior_loss", "losses", "columns", "values"), adds_up),
     StreamingLDA: {
         "inverse": as_twice, "means": as_twice, "solved": as_twice, "squares": as_twice,
         "counts": adds_up, "priors": adds_up, "total": adds_up,
