@@ -28,7 +28,7 @@ class HowToMix(TypedDict):
 def how_to_mix(*, late: bool) -> HowToMix:
     """Rows whose labels come late err together: of so few independent ones Newton's steps learn too much, and the shares cannot
     be told apart."""
-    return HowToMix(kept=(), shares=(1e-3,)) if late else HowToMix(kept=(0.9998, 0.998), shares=(1e-3, 1e-5))
+    return HowToMix(kept=(), shares=(1e-3,)) if late else HowToMix(kept=(0.9998, 0.998, 0.998), shares=(1e-3, 1e-5))
 
 
 class Mixer:
@@ -40,9 +40,10 @@ class Mixer:
     multiplies w, so that a good expert is found among many. Those of `kept` take Newton's steps, as a logistic regression on
     what the experts say, and forget: they learn what two experts that err together are worth, and lose far less where there
     is much to learn; a weight may be negative, Σ|w| is at most 1,000, and a step lowers the loss of its row by at most 5, to
-    first order. *Fixed share* then weighs the M mixers and the E experts themselves, so that whoever is best after a change
-    of concept is found soon (`FixedShare`). Where one expert has nevertheless been right more often than the mix, by more
-    than chance (`Lead`), the likeliest class is its own; behind an alarm that is judged by tens of rows alone.
+    first order. Behind an alarm the last of them begins anew, beside those that go on. *Fixed share* then weighs the M mixers
+    and the E experts themselves, so that whoever is best after a change of concept is found soon (`FixedShare`). Where one
+    expert has nevertheless been right more often than the mix, by more than chance (`Lead`), the likeliest class is its own;
+    behind an alarm that is judged by tens of rows alone.
 
     Errors of rows whose labels come `late_by` rows late share their causes: from 1 + `late_by` rows fixed share learns no more
     than from one. The mixers keep their rates.
@@ -92,7 +93,8 @@ class Mixer:
         self._first_E = part_E
         self._weight_ME = np.tile(part_E, (num_mixers, 1))
         self._information_NEE = np.zeros((len(kept), num_experts, num_experts))
-        self._begin_newton()
+        for n in range(len(kept)):
+            self._begin_newton(n)
         first_F = np.concatenate((np.ones(num_mixers), num_experts * part_E)) / num_forecasters
         self._share = FixedShare(first_F.tolist(), rate=share_rate, shares=shares, floor=share_floor)
         self._lead = Lead(standard_errors or [MANY] * num_experts)
@@ -134,16 +136,18 @@ class Mixer:
         self._share.learn(self._p_FK[:, target].copy(), weight, late_by=late_by)
 
     def hasten(self) -> None:
-        """The concept has changed: spread more of the weight over the next rows, and take Newton's steps anew. What two experts
-        that err together were worth may hold no longer, and labels that were wrong would be remembered for long."""
+        """The concept has changed: spread more of the weight over the next rows, and have one mixer take Newton's steps anew.
+        What experts that err together were worth may hold no longer, or labels have been wrong; or it holds as before, and would
+        have to be learned again."""
         self._share.hasten()
         self._lead.forget()
-        self._begin_newton()
+        if len(self._kept_N):
+            self._begin_newton(len(self._kept_N) - 1)
 
-    def _begin_newton(self) -> None:
+    def _begin_newton(self, n: int) -> None:
         """As before the first row."""
-        self._weight_ME[len(self._rate_R) :] = self._first_E
-        self._information_NEE[:] = FIRST_INFORMATION * np.eye(len(self._first_E))
+        self._weight_ME[len(self._rate_R) + n] = self._first_E
+        self._information_NEE[n] = FIRST_INFORMATION * np.eye(len(self._first_E))
 
     def state_dict(self) -> State:
         return {

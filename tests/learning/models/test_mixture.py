@@ -260,8 +260,8 @@ def test_the_state_is_counted_by_part() -> None:
     assert num_bytes["softmax_0"] > 4 * NUM_FEATURES
     assert num_bytes["naive_bayes"] + num_bytes["word_bayes"] < 1000
     num_experts = len(model.expert_names)
-    of_mixers = 5 * num_experts + 2 * num_experts**2  # weights, and what the two that take Newton's steps know
-    of_shares = 2 * (5 + num_experts) + 2
+    of_mixers = 6 * num_experts + 3 * num_experts**2  # weights, and what the three that take Newton's steps know
+    of_shares = 2 * (6 + num_experts) + 2
     assert num_bytes["mixer"] == 8 * (of_mixers + of_shares + 3 * num_experts)
 
 
