@@ -137,8 +137,8 @@ class Mixer:
 
     def hasten(self) -> None:
         """The concept has changed: spread more of the weight over the next rows, and have one mixer take Newton's steps anew.
-        What experts that err together were worth may hold no longer, or labels have been wrong; or it holds as before, and would
-        have to be learned again."""
+        What experts that err together were worth may hold no longer, or labels have been wrong; or it holds as before, and
+        would have to be learned again."""
         self._share.hasten()
         self._lead.forget()
         if len(self._kept_N):
