@@ -10,13 +10,13 @@ from typing import Any, Literal
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, OffsetOutOfRangeError
 
+from streams import topic_watch
 from streams.buffers import Buffers
 from streams.errors import GapError, ReplacedError, SourceError
 from streams.kafka_client import BOOTSTRAP_TIMEOUT_MS, KafkaCluster, Topic, UnreachableError
 from streams.kafka_errors import explained
 from streams.outage import Outage
 from streams.record import Record, Run
-from streams.topic_watch import LOOK_UP_TIMEOUT_MS, TopicWatch
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class KafkaReader:
         self._partitions: list[TopicPartition] = []
         self._consumer = self._make_consumer()
         self._moved_at = time.monotonic()
-        self._watch = TopicWatch(cluster=cluster, topic=topic)
+        self._watch = topic_watch.TopicWatch(cluster=cluster, topic=topic)
         self._any_full = False
         self.outage = Outage(topic.name)
         self.rebuilds = 0
@@ -120,9 +120,10 @@ class KafkaReader:
                 # The client fetches on a thread of its own meanwhile; here the wait ends as soon as a record is taken.
                 self._buffers.demand.wait(_PAUSED_WAIT_S)
         self._note_ends()
+        now = time.monotonic()  # no time in which nothing is polled counts as a stall
         if self._watch.is_due:
             self._look_up()
-        if time.monotonic() - self._moved_at > self._stall_timeout_s:
+        if now - self._moved_at > self._stall_timeout_s:
             self._check_stall()
 
     def _pace(self) -> int:
@@ -228,7 +229,7 @@ class KafkaReader:
 
     def _make_consumer(self) -> KafkaConsumer:
         return self._cluster.consumer(
-            timeout_ms=LOOK_UP_TIMEOUT_MS if self._partitions else BOOTSTRAP_TIMEOUT_MS, **CONSUMER_OPTIONS
+            timeout_ms=topic_watch.LOOK_UP_TIMEOUT_MS if self._partitions else BOOTSTRAP_TIMEOUT_MS, **CONSUMER_OPTIONS
         )
 
     def _moved(self) -> None:

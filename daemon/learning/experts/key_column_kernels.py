@@ -18,7 +18,7 @@ Labels = NDArray[np.int32]
 WAYS = 4
 # What is remembered of a row, as to which column tells best and how often its values repeat a label, after another one.
 KEPT = 0.5 ** (1.0 / 300.0)
-# What is left to all that does not follow from the value, at least.
+# What is left to all that does not follow from the value, and what the label of a row counts for in the losses, at least.
 LEAST = 1e-6
 # Of a value, and of a column: how often it came again, and how often with the label it had before.
 AGAIN, SAME = range(2)
@@ -93,7 +93,7 @@ def learn(
     count_K: Floats,
 ) -> None:
     prior = (count_K[target] + 0.5) / (count_K.sum() + 0.5 * len(count_K))
-    prior_loss[0] = KEPT * prior_loss[0] - weight * np.log(prior)
+    prior_loss[0] = KEPT * prior_loss[0] - weight * np.log(max(prior, LEAST))
     count_K[target] += weight
     for n in range(len(loss_N)):
         p = prior

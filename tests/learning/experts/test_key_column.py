@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from daemon.learning.batch import Batch
+from daemon.learning.experts import key_column
 from daemon.learning.experts.key_column import MAX_COLUMNS, SLOTS, KeyColumn
-from daemon.learning.experts.key_column_kernels import KEPT
+from daemon.learning.experts.key_column_kernels import KEPT, LEAST
 from daemon.learning.features.table import TableFeatures
 
 Row = Mapping[str, float | str]
@@ -107,6 +108,36 @@ def test_values_push_each_other_out_and_columns_past_the_limit_are_no_keys() -> 
     assert len(state["losses"]) == MAX_COLUMNS
     assert SLOTS // 2 < len(state["slots"]) <= SLOTS + MAX_COLUMNS
     assert learning.key.num_bytes() == MAX_COLUMNS * (SLOTS * 28 + 24) + 8 * 3
+
+
+def test_of_values_in_the_same_slots_the_one_that_came_again_least_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_column, "SLOTS", 4)  # so that all values meet
+    learning = known("who")
+    for who in ("ann", "bob", "cyd", "dan", "ann", "ann", "bob", "bob", "dan", "dan", "cyd"):
+        learning.learn({"who": who}, 0)
+    learning.learn({"who": "eve"}, 0)
+    state = learning.key.state_dict()
+    assert sorted(state["values"][:, 0]) == [0.0, 2.0, 2.0, 2.0]  # "cyd" came again once, "eve" has not yet
+    assert (state["values"][:, 0] == state["values"][:, 1]).all()
+    tags = set(state["tags"].tolist())
+    learning.learn({"who": "eve"}, 0)
+    assert set(learning.key.state_dict()["tags"].tolist()) == tags
+    learning.learn({"who": "cyd"}, 0)  # which is new again: "eve" came again once
+    assert sorted(learning.key.state_dict()["values"][:, 0]) == [0.0, 2.0, 2.0, 2.0]
+
+
+def test_a_label_that_was_held_next_to_impossible_counts_the_same_for_every_column_and_for_none() -> None:
+    learning = known("who", "what")
+    for _ in range(40):
+        learning.learn({"who": "ann"}, 0, weight=1e6)
+    losses = [learning.key.state_dict()[name].copy() for name in ("losses", "prior_loss")]
+    learning.learn({"who": "ann"}, 1)  # as unlikely by how often labels came as by the value
+    after = [learning.key.state_dict()[name] for name in ("losses", "prior_loss")]
+    who, what = (after[0] - KEPT * losses[0]).tolist()
+    (none,) = (after[1] - KEPT * losses[1]).tolist()
+    assert who == pytest.approx(-np.log(LEAST), rel=1e-3)
+    assert what == pytest.approx(none)
+    assert none == pytest.approx(-np.log(LEAST), rel=1e-3)
 
 
 def test_a_column_that_comes_later_is_no_key_before_it_told_more_than_the_others() -> None:
