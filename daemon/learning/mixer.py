@@ -26,8 +26,8 @@ class HowToMix(TypedDict):
 
 
 def how_to_mix(*, late: bool) -> HowToMix:
-    """Rows whose labels come late err together: of so few independent ones Newton's steps learn too much, and the shares cannot
-    be told apart."""
+    """The last two of `kept` are one mixer until an alarm: then one goes on, and the other begins anew. Rows whose labels come
+    late err together: of so few independent ones Newton's steps learn too much, and the shares cannot be told apart."""
     return HowToMix(kept=(), shares=(1e-3,)) if late else HowToMix(kept=(0.9998, 0.998, 0.998), shares=(1e-3, 1e-5))
 
 
