@@ -41,7 +41,7 @@ LEFT_OUT = ("progress/step", "guard")
 
 
 def experts(model: str) -> list[str]:
-    """The pool's experts that have a state of their own (three softmaxes share the first one's)."""
+    """The pool's experts that have a state of their own (softmaxes share the first one's)."""
     text, table = TextFeatures(encoder=SimpleNamespace(width=8)), TableFeatures(label_history=True, earlier_rows=True)  # type: ignore[arg-type]
     pool = table_experts(table, seed=0) if model == "table" else text_experts(text)
     return [f"experts/{expert.name}" for expert in pool if expert.state_dict()]

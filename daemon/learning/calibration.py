@@ -54,6 +54,8 @@ class Calibration:
 
     def apply(self, p_EK: Floats) -> Floats:
         """(E, K) the same, calibrated. Kept for the `learn` that follows; changes nothing that is learned."""
+        if not len(self._place_C):
+            return p_EK
         self._said_CPK = np.empty((len(self._place_C), len(POWERS), p_EK.shape[1]))
         q_EK = p_EK.copy()
         _apply(p_EK, self._place_C, self._weight_CG, self._said_CPK, q_EK)
@@ -61,7 +63,8 @@ class Calibration:
 
     def learn(self, target: int, weight: float) -> None:
         """Learn from the class of the row calibrated last."""
-        _learn(self._said_CPK, target, weight, self._weight_CG)
+        if len(self._place_C):
+            _learn(self._said_CPK, target, weight, self._weight_CG)
 
     def state_dict(self) -> State:
         return {"weights": self._weight_CG.copy()}

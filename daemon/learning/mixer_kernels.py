@@ -1,6 +1,6 @@
 """Compiled parts of `Mixer`: what its mixers answer, and the two ways in which they step.
 
-E experts, M mixers, K classes; (E, K) logarithms of what the experts gave to the classes, l in the formulas.
+E experts, M mixers, K classes; (E, K) or (K, E) logarithms of what the experts gave to the classes, l in the formulas.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ def mix(p_EK: Floats, weight_ME: Floats, log_p_EK: Floats, p_FK: Floats) -> None
             p_FK[num_mixers + e, k] = p
     for m in range(num_mixers):
         p_K = p_FK[m]
+        if m > 0 and np.array_equal(weight_ME[m - 1], weight_ME[m]):
+            p_K[:] = p_FK[m - 1]
+            continue
         p_K[:] = 0.0
         for e in range(num_experts):
             for k in range(num_classes):
@@ -63,24 +66,20 @@ def weighted_mean(p_FK: Floats, share_F: Floats) -> Floats:
 
 
 @compiled
-def _gradient(log_p_EK: Floats, p_K: Floats, target: int, e: int) -> float:
-    """Of −ln p(target) in w_e: Σ_k p_k l_ek − l_e,target."""
-    gradient: float = -log_p_EK[e, target]
-    for k in range(len(p_K)):
-        gradient += p_K[k] * log_p_EK[e, k]
-    return gradient
-
-
-@compiled
 def _step_exponentiated(
-    log_p_EK: Floats, p_MK: Floats, target: int, weight: float, rate_M: Floats, max_total: float, weight_ME: Floats
+    log_p_KE: Floats, p_MK: Floats, target: int, weight: float, rate_M: Floats, max_total: float, weight_ME: Floats
 ) -> None:
-    """Exponentiated gradient: w_e ← w_e · exp(−rate · gradient), scaled back to Σw ≤ `max_total`."""
+    """Exponentiated gradient: w_e ← w_e · exp(−rate · gradient), scaled back to Σw ≤ `max_total`; of −ln p(target) the gradient
+    in w_e is Σ_k p_k l_ek − l_e,target."""
+    num_classes, num_experts = log_p_KE.shape
     for m in range(len(rate_M)):
+        gradient_E = -log_p_KE[target]
+        for k in range(num_classes):
+            for e in range(num_experts):
+                gradient_E[e] += p_MK[m, k] * log_p_KE[k, e]
         total = 0.0
-        for e in range(len(log_p_EK)):
-            gradient = _gradient(log_p_EK, p_MK[m], target, e)
-            step = min(LARGEST_STEP, max(-LARGEST_STEP, -weight * rate_M[m] * gradient))
+        for e in range(num_experts):
+            step = min(LARGEST_STEP, max(-LARGEST_STEP, -weight * rate_M[m] * gradient_E[e]))
             weight_ME[m, e] = max(LEAST_WEIGHT, weight_ME[m, e] * np.exp(step))
             total += weight_ME[m, e]
         if total > max_total:
@@ -89,7 +88,7 @@ def _step_exponentiated(
 
 @compiled
 def _step_newton(
-    log_p_EK: Floats,
+    log_p_KE: Floats,
     p_MK: Floats,
     target: int,
     weight: float,
@@ -100,11 +99,17 @@ def _step_newton(
 ) -> None:
     """Fisher scoring that forgets: w ← w − I⁻¹ · gradient, scaled back to Σw ≤ `max_total` and Σ|w| ≤ 1,000, where I, of which
     only the upper triangle is kept, fades by `kept` and gains the row's information Σ_k p_k (l_k − l̄)(l_k − l̄)ᵀ."""
-    num_experts, num_classes = log_p_EK.shape
+    num_classes, num_experts = log_p_KE.shape
     weight = min(weight, HEAVIEST)
-    log_p_KE = log_p_EK.T.copy()
     from_mean_KE = np.empty_like(log_p_KE)
+    is_copy_M = np.zeros(len(kept_M), dtype=np.bool_)
+    for m in range(1, len(kept_M)):
+        if kept_M[m] == kept_M[m - 1] and np.array_equal(weight_ME[m], weight_ME[m - 1]):
+            is_copy_M[m] = np.array_equal(information_MEE[m], information_MEE[m - 1])
     for m in range(len(kept_M)):
+        if is_copy_M[m]:  # of the one before, until an alarm: it need not be reckoned twice
+            weight_ME[m], information_MEE[m] = weight_ME[m - 1], information_MEE[m - 1]
+            continue
         information_EE, p_K = information_MEE[m], p_MK[m]
         mean_E = np.zeros(num_experts)
         for k in range(num_classes):
@@ -189,5 +194,6 @@ def step(
 ) -> None:
     """The R mixers of `rate_R`, which come first, and the N mixers of `kept_N` learn a row; `p_FK` as `mix` filled it in."""
     rates, mixers = len(rate_R), len(weight_ME)
-    _step_exponentiated(log_p_EK, p_FK[:rates], target, weight, rate_R, max_total, weight_ME[:rates])
-    _step_newton(log_p_EK, p_FK[rates:mixers], target, weight, kept_N, max_total, information_NEE, weight_ME[rates:])
+    log_p_KE = log_p_EK.T.copy()
+    _step_exponentiated(log_p_KE, p_FK[:rates], target, weight, rate_R, max_total, weight_ME[:rates])
+    _step_newton(log_p_KE, p_FK[rates:mixers], target, weight, kept_N, max_total, information_NEE, weight_ME[rates:])

@@ -156,8 +156,8 @@ def tiny_transformer(folder: Path) -> Transformer:
 # A forest's bound: 8 bytes · 2,000 rows a column, and at most about 100 bytes · 2,000 rows for each of 32 trees.
 FOREST_BYTES = 8 * 2000 * MAX_COLUMNS + 32 * 100 * 2000
 # Of the hashed features those unused for longest are forgotten, a quarter at a time; the index of all takes 4 bytes each. The
-# numbers by coordinate of the embedding are 2 · 3 rates · 12 classes, with 16 bytes to find them.
-SOFTMAX_BYTES = WORD_BYTES + GRAM_BYTES + 4 * NUM_FEATURES + (WIDTH + 1) * (2 * 3 * 12 * 4 + 16)
+# numbers by coordinate of the embedding are 2 · 2 rates · 12 classes, with 16 bytes to find them.
+SOFTMAX_BYTES = WORD_BYTES + GRAM_BYTES + 4 * NUM_FEATURES + (WIDTH + 1) * (2 * 2 * 12 * 4 + 16)
 LINEAR_BYTES = 128 << 20
 # Categories likewise, with four bytes of the index for each feature; beside them naive Bayes has 96 bytes a column and class,
 # the spare and all together among these, how many categories a column has, each class's rows twice, and two of a temperature.

@@ -89,6 +89,22 @@ def test_behind_an_alarm_one_mixer_takes_newtons_steps_anew_beside_those_that_go
         assert after[part][:anew].tolist() == before[part][:anew].tolist()
 
 
+def test_two_that_have_been_one_so_far_learn_what_one_alone_would() -> None:
+    one, two = (Mixer(num_experts=2, kept=kept) for kept in ((0.998,), (0.998, 0.998)))
+    rng = np.random.default_rng(0)
+    for row in range(60):
+        p_EK, target = rng.dirichlet(np.ones(3), size=2), int(rng.integers(2))
+        for mix in (one, two):
+            mix.mix(p_EK)
+            mix.learn(target, 1.0)
+        if row == 40:
+            two.hasten()
+        alone, beside = one.state_dict(), two.state_dict()
+        assert beside["mixers"][3].tolist() == alone["mixers"][3].tolist()
+        assert beside["information"][0].tolist() == alone["information"][0].tolist()
+        assert (beside["mixers"][4].tolist() == alone["mixers"][3].tolist()) == (row < 40)
+
+
 def test_of_late_labels_fixed_share_learns_from_as_many_rows_as_from_one() -> None:
     late, prompt = mixer(), mixer()
     prompt.mix(P_EK)

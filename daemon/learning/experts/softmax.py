@@ -48,7 +48,7 @@ class SoftmaxBank(Bank):
         *,
         text: TextFeatures,
         lda: StreamingLDA | None,
-        rates: Sequence[float] = (0.1, 0.2, 0.4),
+        rates: Sequence[float] = (0.1, 0.4),
         dense_rate: float = 0.15,
         num_logistic: int = 0,
     ) -> None:

@@ -128,7 +128,8 @@ class Pool(Model):
 
     def _learn_parts(self, target: float, weight: float) -> None:
         self.num_learned += 1
-        for expert in self._experts:
+        # The last to predict learns first: what it read is still in the processor's cache.
+        for expert in reversed(self._experts):
             expert.learn(target, weight)
         for extractor in self._extractors.values():
             extractor.learn(target, weight)
