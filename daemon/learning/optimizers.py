@@ -21,6 +21,10 @@ from daemon.state import State
 
 Parameters = Mapping[str, Tensor]
 
+# What AdamW makes of a gradient does not depend on its size, so it is the rate that grows with the mean weight of a step's
+# rows: by so much at most, as a network does not recover from one step that is as long as thousands.
+LONGEST_STEP = 10.0
+
 
 class Optimizer(ABC):
     """Clips by the global norm, skips what is not finite, decays matrices but neither biases nor norms.

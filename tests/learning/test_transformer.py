@@ -196,6 +196,24 @@ def test_a_weight_of_two_counts_as_the_row_twice(make: Make) -> None:
     assert doubled.stats()["grad_norm"] == pytest.approx(repeated.stats()["grad_norm"], rel=1e-4)
 
 
+@both
+@pytest.mark.parametrize(("weight", "times"), [(0.25, 0.25), (2.0, 2.0), (1e9, 10.0)])
+def test_rows_that_all_weigh_two_make_a_step_twice_as_long(make: Make, training: Training, weight: float, times: float) -> None:
+    """As far as ten times, at all weights of the network, whatever the optimizer makes of the size of a gradient."""
+
+    def steps(row_weight: float) -> dict[str, torch.Tensor]:
+        model = make(training, replay=NoReplay(), rows_per_step=4)
+        model.learn(batch(0, 3), TARGET[:3], np.full(3, row_weight))  # they wait
+        before = {name: tensor.clone() for name, tensor in model.weights().items()}
+        model.learn(batch(3, 4), TARGET[3:4], np.array([row_weight]))
+        return {name: tensor - before[name] for name, tensor in model.weights().items()}
+
+    once, often = steps(1.0), steps(weight)
+    assert max(float(step.abs().max()) for step in once.values()) > 0.0
+    for name, step in once.items():
+        np.testing.assert_allclose(often[name], times * step, rtol=1e-3, atol=2e-6 * times)
+
+
 def test_the_stream_is_learned(make: Make) -> None:
     model = make()
     model.set_rate(4e-3)

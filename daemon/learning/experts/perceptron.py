@@ -23,10 +23,9 @@ class Perceptron:
 
     The loss is that of a softmax where `classifies`, else half the squared error of the one output, with the error clipped to
     ±`error_limit`. Each row learned takes `steps` steps on itself and `num_replayed` of the last `memory` rows, drawn by a hash
-    of (seed, row ordinal, step): the losses, each times its row's weight, over the number of rows. A weight of 2 thus doubles
-    the row's part of the gradient, now and when it is replayed; the step, which AdamW measures by the size of the gradients so
-    far, is not twice as long. An input that appears later
-    gets weights then, drawn from (seed, input).
+    of (seed, row ordinal, step): their mean loss by weight, at the rate times their mean weight, up to 10. A weight of 2 thus
+    doubles the row's part of the step, now and when it is replayed, and rows that all weigh 2 make the step twice as long. An
+    input that appears later gets weights then, drawn from (seed, input).
 
     Memory: 3 · (64 · (D + 66) + 65 · K) + `memory` · D float32 for D inputs.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.compiled import compiled
+from daemon.learning.optimizers import LONGEST_STEP
 
 Weights = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -172,16 +173,20 @@ def take_steps(
         second_BJ = np.empty((num_rows, HIDDEN), dtype=np.float32)
         error_BK = np.empty((num_rows, num_outputs))
         _forward(theta_P, num_outputs, input_BD, first_BJ, second_BJ, error_BK)
+        weight = 0.0
+        for b in range(num_rows):
+            weight += weight_M[pick_B[b]]
         for b in range(num_rows):
             if classifies:
                 _to_probabilities(error_BK[b])
                 error_BK[b, int(target_M[pick_B[b]])] -= 1.0
             else:
                 error_BK[b, 0] = min(error_limit, max(-error_limit, error_BK[b, 0] - target_M[pick_B[b]]))
-            error_BK[b] *= weight_M[pick_B[b]] / num_rows
+            error_BK[b] *= weight_M[pick_B[b]] / weight
         gradient_P = np.zeros_like(theta_P)
         _backward(theta_P, num_outputs, input_BD, first_BJ, second_BJ, error_BK.astype(np.float32), gradient_P)
-        _adamw(theta_P, moment_P, square_P, gradient_P, counter + 1, rate)
+        step_rate = rate * min(LONGEST_STEP, weight / num_rows)
+        _adamw(theta_P, moment_P, square_P, gradient_P, counter + 1, step_rate)
 
 
 @compiled

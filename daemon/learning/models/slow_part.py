@@ -13,7 +13,7 @@ from torch.nn import functional
 from daemon.errors import StateError
 from daemon.learning.device import to_device
 from daemon.learning.models.network import Network
-from daemon.learning.optimizers import Optimizer
+from daemon.learning.optimizers import LONGEST_STEP, Optimizer
 from daemon.learning.reactions import Reactions
 from daemon.learning.replay.base import Replay, Rows, concatenate, num_rows
 from daemon.learning.schedules import Schedule
@@ -25,7 +25,8 @@ class SlowPart:
 
     Steps fall at fixed ordinals of the rows that are learned (weight > 0), wherever micro-batches are cut: rows since the
     last step wait, as what the network reads, in the state ("pending"). The loss of a step is the mean of its rows' losses
-    by weight, so that a weight of 2 doubles a row's part; a drawn number depends on seed, purpose and ordinal alone.
+    by weight, and the rate is multiplied by the mean weight, up to 10: a weight of 2 doubles a row's part of the step, and rows
+    that all weigh 2 make it twice as long. A drawn number depends on seed, purpose and ordinal alone.
 
     For classification the head has one output more than there are classes: the spare, trained only as a negative. A new
     label inherits its weights and moments.
@@ -99,7 +100,8 @@ class SlowPart:
         loss = (self._losses(logits_NK, rows["target"]) * weight_N).sum() / weight_N.sum()
         loss.backward()  # type: ignore[no-untyped-call] # torch does not type it
         self._loss = loss.detach()
-        self._grad_norm = self._optimizer.step(parameters, rate=self._schedule.rate(self._schedule.step))
+        rate = self._schedule.rate(self._schedule.step) * min(LONGEST_STEP, float(rows["weight"].mean()))
+        self._grad_norm = self._optimizer.step(parameters, rate=rate)
         self._schedule.advance()
         self._replay.update(new)
         self._pending = {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from daemon.learning.experts.perceptron import Perceptron
 from daemon.learning.experts.perceptron_kernels import HIDDEN, TINY
 from daemon.learning.features.inputs import Dense
+from daemon.state import State
 
 
 def test_moments_of_an_input_that_fell_silent_reach_zero_and_not_the_denormal_numbers() -> None:
@@ -25,27 +27,39 @@ def test_moments_of_an_input_that_fell_silent_reach_zero_and_not_the_denormal_nu
         assert ((values == 0.0) | (values > TINY)).all()
 
 
-def moments(weight: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """After one row of a weight; and after a second, of weight 1, that replays both."""
+def state_after(weights: tuple[float, ...]) -> State:
+    """After rows of these weights, the later ones beside those before them."""
     inputs = Dense()
     inputs.widen(2)
-    network = Perceptron(inputs=inputs, seed=1, classifies=True, rate=1e-12, steps=1, num_replayed=8)
+    network = Perceptron(inputs=inputs, seed=1, classifies=True, rate=1e-4, steps=1, num_replayed=8)
     for _ in range(2):
         network.grow()
-    after = []
-    for label, row_weight in ((0, weight), (1, 1.0)):
-        inputs.values_D[:] = 1.0, 0.5 + label
+    for row, weight in enumerate(weights):
+        inputs.values_D[:] = 1.0, 0.5 + row
         network.predict()
-        network.learn(float(label), row_weight)
-        after.append(network.state_dict())
-    return after[0]["moment"], after[0]["square"], after[1]["moment"] - np.float32(0.9) * after[0]["moment"]
+        network.learn(float(row % 2), weight)
+    return network.state_dict()
 
 
-def test_weight_two_doubles_the_gradient_now_and_in_replay() -> None:
-    one, two, four = (moments(weight) for weight in (1.0, 2.0, 4.0))
-    assert np.abs(one[0]).max() > 1e-3
-    assert (two[0] == 2.0 * one[0]).all()
-    np.testing.assert_allclose(two[1], 4.0 * one[1], rtol=1e-6)
-    replayed = two[2] - one[2]
-    assert np.abs(replayed).max() > 1e-3
-    np.testing.assert_allclose(four[2] - two[2], 2.0 * replayed, atol=1e-6)
+def test_rows_that_all_weigh_two_make_a_step_twice_as_long() -> None:
+    none, one, two = (state_after(weights)["theta"] for weights in ((), (1.0,), (2.0,)))
+    assert np.abs(one - none).max() > 5e-5
+    np.testing.assert_allclose(two - none, 2.0 * (one - none), atol=1e-6)
+    for moment in ("moment", "square"):  # which a heavy row must not fill for thousands of rows
+        assert (state_after((1e6,))[moment] == state_after((1.0,))[moment]).all()
+
+
+def test_a_weight_of_two_doubles_a_rows_part_of_the_step() -> None:
+    """Of a second row beside those drawn with it: its part of the gradient is w / (w + those of the others)."""
+    first = np.float32(0.9) * state_after((1.0,))["moment"]
+    # Eight drawn rows, of which some are the second itself: what remains is the gradient of the first row's draws.
+    parts = [state_after((1.0, weight))["moment"] - first for weight in (1e-9, 1.0, 2.0, 1e9)]
+    only_first, one, two, only_second = parts
+    share = [float(np.dot(part - only_first, only_second - only_first)) for part in (one, two)]
+    share = [part / float(np.dot(only_second - only_first, only_second - only_first)) for part in share]
+    assert share[1] / (1.0 - share[1]) == pytest.approx(2.0 * share[0] / (1.0 - share[0]), rel=1e-3)
+
+
+def test_a_step_is_at_most_ten_times_as_long() -> None:
+    none, one, heavy = (state_after(weights)["theta"] for weights in ((), (1.0,), (1e12,)))
+    np.testing.assert_allclose(heavy - none, 10.0 * (one - none), atol=1e-6)
