@@ -97,45 +97,56 @@ def _step_newton(
     information_MEE: Floats,
     weight_ME: Floats,
 ) -> None:
-    """Fisher scoring that forgets: w ← w − I⁻¹ · gradient, scaled back to Σw ≤ `max_total` and Σ|w| ≤ 1,000, where I, of which
-    only the upper triangle is kept, fades by `kept` and gains the row's information Σ_k p_k (l_k − l̄)(l_k − l̄)ᵀ."""
-    num_classes, num_experts = log_p_KE.shape
-    weight = min(weight, HEAVIEST)
-    from_mean_KE = np.empty_like(log_p_KE)
+    """A step of each; one that is still the same as the one before, as two are until an alarm, is not reckoned twice."""
     is_copy_M = np.zeros(len(kept_M), dtype=np.bool_)
     for m in range(1, len(kept_M)):
         if kept_M[m] == kept_M[m - 1] and np.array_equal(weight_ME[m], weight_ME[m - 1]):
             is_copy_M[m] = np.array_equal(information_MEE[m], information_MEE[m - 1])
     for m in range(len(kept_M)):
-        if is_copy_M[m]:  # of the one before, until an alarm: it need not be reckoned twice
+        if is_copy_M[m]:
             weight_ME[m], information_MEE[m] = weight_ME[m - 1], information_MEE[m - 1]
-            continue
-        information_EE, p_K = information_MEE[m], p_MK[m]
-        mean_E = np.zeros(num_experts)
-        for k in range(num_classes):
-            for e in range(num_experts):
-                mean_E[e] += p_K[k] * log_p_KE[k, e]
-        information_EE *= kept_M[m]
+        else:
+            _score(log_p_KE, p_MK[m], target, weight, kept_M[m], max_total, information_MEE[m], weight_ME[m])
+
+
+@compiled
+def _score(
+    log_p_KE: Floats,
+    p_K: Floats,
+    target: int,
+    weight: float,
+    kept: float,
+    max_total: float,
+    information_EE: Floats,
+    weight_E: Floats,
+) -> None:
+    """Fisher scoring that forgets: w ← w − I⁻¹ · gradient, scaled back to Σw ≤ `max_total` and Σ|w| ≤ 1,000, where I, of which
+    only the upper triangle is kept, fades by `kept` and gains the row's information Σ_k p_k (l_k − l̄)(l_k − l̄)ᵀ."""
+    num_classes, num_experts = log_p_KE.shape
+    weight = min(weight, HEAVIEST)
+    mean_E = np.zeros(num_experts)
+    for k in range(num_classes):
         for e in range(num_experts):
-            information_EE[e, e] += (1.0 - kept_M[m]) * LEAST_INFORMATION
-        for k in range(num_classes):
-            from_mean_KE[k] = log_p_KE[k] - mean_E
-        _add_information(information_EE, weight * p_K, from_mean_KE)
-        gradient_E = mean_E - log_p_KE[target]
-        step_E = weight * gradient_E
-        _solve(information_EE, step_E)
-        gain = 0.0
-        for e in range(num_experts):
-            gain += gradient_E[e] * step_E[e]
-        if gain > LARGEST_GAIN:  # experts that were sure, and agreed, told little of what their errors are worth
-            step_E *= LARGEST_GAIN / gain
-        total = size = 0.0
-        for e in range(num_experts):
-            weight_ME[m, e] -= step_E[e]
-            total += weight_ME[m, e]
-            size += abs(weight_ME[m, e])
-        if total > max_total or size > LARGEST_SIZE:
-            weight_ME[m] *= min(max_total / total if total > max_total else 1.0, LARGEST_SIZE / size)
+            mean_E[e] += p_K[k] * log_p_KE[k, e]
+    information_EE *= kept
+    for e in range(num_experts):
+        information_EE[e, e] += (1.0 - kept) * LEAST_INFORMATION
+    _add_information(information_EE, weight * p_K, log_p_KE - mean_E)
+    gradient_E = mean_E - log_p_KE[target]
+    step_E = weight * gradient_E
+    _solve(information_EE, step_E)
+    gain = 0.0
+    for e in range(num_experts):
+        gain += gradient_E[e] * step_E[e]
+    if gain > LARGEST_GAIN:  # experts that were sure, and agreed, told little of what their errors are worth
+        step_E *= LARGEST_GAIN / gain
+    total = size = 0.0
+    for e in range(num_experts):
+        weight_E[e] -= step_E[e]
+        total += weight_E[e]
+        size += abs(weight_E[e])
+    if total > max_total or size > LARGEST_SIZE:
+        weight_E *= min(max_total / total if total > max_total else 1.0, LARGEST_SIZE / size)
 
 
 @compiled
