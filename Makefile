@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test lint docs test-crash test-soak test-cuda bench-quality bench-made bench-recorded bench-speed bench-drift bench-freshness lock java clean help
+.PHONY: demo test lint docs test-crash test-soak test-cuda bench-quality bench-made bench-recorded bench-texts bench-speed bench-drift bench-freshness lock java clean help
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -37,6 +37,9 @@ bench-made: .venv/dev .cache/peers  ## streams made for simple learners, five se
 
 bench-recorded: .venv/dev .cache/peers  ## tables that people recorded, in their order: docs/recorded.md
 	$(BIN)/python -m benchmarks.quality.recorded $(ARGS)
+
+bench-texts: .venv/dev .cache/peers  ## texts that people wrote, beside simple learners: docs/texts.md (ARGS: streams)
+	$(BIN)/python -m benchmarks.quality.texts $(ARGS)
 
 bench-speed: .venv/dev .cache/peers  ## speed beside the same, in turns: docs/speed.md (ARGS: duels)
 	$(BIN)/python -m benchmarks.speed $(ARGS)

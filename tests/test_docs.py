@@ -15,6 +15,8 @@ from benchmarks.quality.made_streams import KINDS
 from benchmarks.quality.recorded import render as recorded_page
 from benchmarks.quality.table import embedded, goals_table
 from benchmarks.quality.table import render as quality_page
+from benchmarks.quality.texts import TEXTS
+from benchmarks.quality.texts import render as texts_page
 from benchmarks.speed.duels import DUELS
 from benchmarks.speed.table import render as speed_page
 
@@ -48,6 +50,11 @@ def test_the_page_of_made_streams_is_the_benchmarks_own_output() -> None:
 def test_the_page_of_recorded_tables_is_the_benchmarks_own_output() -> None:
     page = (ROOT / "docs" / "recorded.md").read_text(encoding="utf-8")
     assert page == recorded_page(results.load(ROOT / "docs" / "recorded.json"))
+
+
+def test_the_page_of_texts_is_the_benchmarks_own_output() -> None:
+    page = (ROOT / "docs" / "texts.md").read_text(encoding="utf-8")
+    assert page == texts_page(TEXTS, results.load(ROOT / "docs" / "texts.json"))
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:

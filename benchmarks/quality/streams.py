@@ -53,17 +53,18 @@ def _open(name: str) -> Any:
     return gzip.open(path, "rt", encoding="utf-8", newline="")
 
 
-def _json(name: str) -> Iterator[Row]:
+def recorded(name: str) -> Iterator[Row]:
+    """The rows of a recorded file as they stand; raises `MissingError` where it is not there."""
     with _open(f"{name}.jsonl.gz") as file:
         yield from map(json.loads, file)
 
 
 def _spam() -> Iterator[Row]:
-    return ({"text": row["text"], "label": row["label"]} for row in _json("spamassassin_chrono"))
+    return ({"text": row["text"], "label": row["label"]} for row in recorded("spamassassin_chrono"))
 
 
 def _vader() -> Iterator[Row]:
-    return ({"text": row["text"], "label": row["score"]} for row in _json("vader_sentiment"))
+    return ({"text": row["text"], "label": row["score"]} for row in recorded("vader_sentiment"))
 
 
 def _banking77(part: str) -> list[Row]:
@@ -91,12 +92,12 @@ def _elec2() -> Iterator[Row]:
 
 
 def _numbered(name: str) -> Iterator[Row]:
-    for row in _json(name):
+    for row in recorded(name):
         yield {"features": {f"x{i}": value for i, value in enumerate(row["x"])}, "label": row["label"]}
 
 
 def _clicks() -> Iterator[Row]:
-    for row in _json("obd_clicks"):
+    for row in recorded("obd_clicks"):
         label = row.pop("label")
         del row["t"]
         yield {"features": row, "label": str(label)}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.quality import made, made_streams, peers, recorded, recorded_tables, results, streams
+from benchmarks.quality import made, made_streams, peers, recorded, recorded_tables, results, streams, texts
 from benchmarks.quality.baselines import baseline_answers
 from benchmarks.quality.burst import AFTER, EXTREME, FLIPPED, LENGTH, PROBE, burst
 from benchmarks.quality.cases import CASES, Beside, Case, Goal
@@ -204,6 +204,26 @@ def test_learnd_is_compared_with_the_simple_learner_that_is_best_at_either_row()
     assert excesses(level) == ("last_label", 0.0, 0.01, 1.0)  # no more than 1 %
     assert excesses({"learnd": (0.0, 5.0, 0.0), "majority": (0.0, 5.0, 0.0)}) == ("majority", 0.0, 0.0, 0.0)
     assert [marked(share) for share in (-0.1, 0.01, 0.011)] == ["-10.0% ✓", "+1.0% ✓", "+1.1% ✗"]
+
+
+def test_each_stream_of_texts_has_texts_and_labels_and_is_named_once() -> None:
+    assert len({stream.name for stream in texts.TEXTS}) == len(texts.TEXTS)
+    for stream in texts.TEXTS:
+        try:
+            rows = list(stream.rows())
+        except streams.MissingError as missing:
+            pytest.skip(str(missing))
+        kind = str if stream.task == "classification" else float
+        assert all(isinstance(row["label"], kind) and row["text"] for row in rows), stream.name
+        assert 1 < len({row["label"] for row in rows}) < len(rows) <= texts.MOST_ROWS
+
+
+def test_the_page_of_texts_shows_those_that_were_learned() -> None:
+    sums = {"learnd": [5.0, 30.0, 0.0], "vw": [8.0, 40.0, 90.0]}
+    result = {"rows": 1200, "sums": sums, "stamp": {"commit": "abc", "date": "2000-01-01"}}
+    page = texts.render(texts.TEXTS, {"entities": result})
+    assert "| entities | whether a post names anybody or anything | 1,200 | 30 | 40 vw | -37.5% ✓ | -25.0% ✓ |" in page
+    assert "| moods |" not in page
 
 
 def test_a_recorded_value_is_a_number_a_text_or_missing() -> None:
