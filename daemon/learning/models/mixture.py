@@ -126,16 +126,17 @@ class Mixture(Pool):
         A second label that came once, behind n rows of the first, may be rare, or have come to stay as where labels are sorted.
         The odds that it stays are taken to grow with n: where a rate is as likely to be any, it first shows behind n rows with
         a chance that falls as 1/n²; the end of a run that is as likely to be of any order falls as 1/n. So on the row right
-        behind it, where n is 8 or more, the likeliest label is that of the experts which need no class frequencies, under these
-        odds, if they agree. Of later labels one knows how those before went on. A query, which may be like any row that ever
-        came, is answered without.
+        behind it, where n is 8 or more, the likeliest label is that of most experts which need no class frequencies, under
+        these odds. Of later labels one knows how those before went on. A query, which may be like any row that ever came, is
+        answered without.
         """
         is_second_new = self.num_classes == 2 and self._rows_since_new == 0 and self._rows_alone >= FEW_ROWS
         if is_second_new and (balanced := self._balanced()):
             balanced_EK = np.array(balanced)
             balanced_EK[:, 1] *= self._rows_alone / FEW_ROWS
-            if np.ptp(balanced_EK[:, :2].argmax(axis=1)) == 0:
-                mixed_K = follow(balanced_EK[0], mixed_K)
+            votes_2 = np.bincount(balanced_EK[:, :2].argmax(axis=1), minlength=2)
+            if votes_2[0] != votes_2[1]:
+                mixed_K = follow(np.append(votes_2, 0.0), mixed_K)
         return _over_known(mixed_K)
 
     def answers(self, said: Floats, *, balanced: bool) -> tuple[Floats, ...]:

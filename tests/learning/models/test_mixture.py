@@ -184,7 +184,9 @@ class SaysWithoutPrior(DecayedPrior):
     [
         ((1, 1), 20, 1),
         ((0, 0), 20, 0),
-        ((1, 0), 20, 0),
+        ((1, 0), 20, 0),  # the mix
+        ((1, 0, 1), 20, 1),
+        ((0, 1, 0), 20, 0),
         ((1,), 20, 1),
         ((1,), 8, 1),
         ((1,), 7, 0),
@@ -195,7 +197,7 @@ class SaysWithoutPrior(DecayedPrior):
 def test_behind_the_first_row_of_the_second_label_frequency_counts_for_nothing(
     without_prior: tuple[int, ...], num_before: int, answers: int
 ) -> None:
-    """If they agree, and some rows came before; to go is the less likely the more came."""
+    """If most of them agree, and some rows came before; to go is the less likely the more came."""
     experts = [SaysWithoutPrior(name=f"expert_{e}", answer=answer) for e, answer in enumerate(without_prior)]
     model = Mixture(extractors={}, experts=experts, mixer=Mixer(num_experts=len(experts)))
     one_row = Batch(("",), ({},))
