@@ -26,14 +26,14 @@ logger = logging.getLogger("benchmarks.quality.texts")
 MOST_ROWS: Final = 6_000
 INTRO: Final = f"""# Texts that people wrote
 
-Made by `make bench-texts`; do not edit. What else of the recorded streams has texts and something to foretell of them: each in
-the order of its file, or shuffled, the first {MOST_ROWS:,} rows. Most of the default was made without them: the texts of
-`moods` are among [the streams to be learned](quality.md), with their scores, and `articles`, `genres` and `parties` showed what
-to answer on the row behind the first of a second label, which was one error more on each. They are learned by `learnd backtest`
-with its one default configuration, by learnd's baselines, naive Bayes and Vowpal Wabbit (`vw`, and `vw_last` with the last
-label as one more input). Errors, or absolute errors, stand beside those of the simple learner that has the fewest in the end. How
-much more learnd lost is shown for the first {SETTLED_ROWS:,} rows, beside whoever had lost least there, and for all of them.
-`✓` at most 1 %, `✗` more. {STANDARD_ERRORS}
+Made by `make bench-texts`; do not edit. What else of the recorded streams has texts and something to foretell of them: each
+in the order of its file, or shuffled, the first {MOST_ROWS:,} rows. Most of the default was made without them: the texts of
+`moods` are among [the streams to be learned](quality.md), with their scores, and `articles`, `genres` and `parties` showed
+what to answer on the row behind the first of a second label, which was one error more on each. They are learned by `learnd
+backtest` with its one default configuration, by learnd's baselines, naive Bayes and Vowpal Wabbit (`vw`, and `vw_last` with
+the last label as one more input). Errors, or absolute errors, stand beside those of the simple learner that has the fewest
+in the end. How much more learnd lost is shown for the first {SETTLED_ROWS:,} rows, beside whoever had lost least there, and
+for all of them. `✓` at most 1 %, `✗` more. {STANDARD_ERRORS}
 
 | stream | what is to be foretold | rows | {COLUMNS} |
 |---|---|---|---|---|---|---|---|---|---|
