@@ -94,12 +94,13 @@ TEXTS: Final = (
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     parser = argparse.ArgumentParser(prog="bench-texts", description=__doc__)
-    parser.add_argument(
-        "streams", nargs="*", metavar="STREAM", help=f"of {', '.join(each.name for each in TEXTS)}; all of them"
-    )
+    names = ", ".join(texts.name for texts in TEXTS)
+    parser.add_argument("streams", nargs="*", metavar="STREAM", help=f"of {names}; all of them")
     parser.add_argument("--peers-python", type=Path, default=PEERS_PYTHON, help="Python of the environment with the peers")
     parser.add_argument("--docs", type=Path, default=DOCS, help="folder of texts.json and texts.md")
     chosen = parser.parse_args()
+    if unknown := sorted(set(chosen.streams) - {texts.name for texts in TEXTS}):
+        parser.error(f"there is no stream {', '.join(unknown)}; there are {names}")
     for texts in TEXTS:
         if chosen.streams and texts.name not in chosen.streams:
             continue

@@ -97,7 +97,8 @@ def _step_newton(
     information_MEE: Floats,
     weight_ME: Floats,
 ) -> None:
-    """A step of each; one that is still the same as the one before, as two are until an alarm, is not reckoned twice."""
+    """A step of each. One that is the same as the one before, as the last two of a pool are until an alarm, takes over its
+    step."""
     is_copy_M = np.zeros(len(kept_M), dtype=np.bool_)
     for m in range(1, len(kept_M)):
         if kept_M[m] == kept_M[m - 1] and np.array_equal(weight_ME[m], weight_ME[m - 1]):
@@ -106,11 +107,11 @@ def _step_newton(
         if is_copy_M[m]:
             weight_ME[m], information_MEE[m] = weight_ME[m - 1], information_MEE[m - 1]
         else:
-            _score(log_p_KE, p_MK[m], target, weight, kept_M[m], max_total, information_MEE[m], weight_ME[m])
+            _step_scoring(log_p_KE, p_MK[m], target, weight, kept_M[m], max_total, information_MEE[m], weight_ME[m])
 
 
 @compiled
-def _score(
+def _step_scoring(
     log_p_KE: Floats,
     p_K: Floats,
     target: int,

@@ -21,8 +21,8 @@ from daemon.state import State
 
 Parameters = Mapping[str, Tensor]
 
-# What AdamW makes of a gradient does not depend on its size, so it is the rate that grows with the mean weight of a step's
-# rows: by so much at most, as a network does not recover from one step that is as long as thousands.
+# What AdamW makes of a gradient does not depend on its size, so whoever steps multiplies the rate by the mean weight of the
+# step's rows: by so much at most, as a network does not recover from a step that is thousands of times as long.
 LONGEST_STEP = 10.0
 
 

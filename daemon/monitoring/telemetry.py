@@ -27,7 +27,7 @@ MAX_LABELS: Final = 50
 MODEL_STATS: Final[Mapping[str, tuple[str, str]]] = {
     "loss": ("learnd_loss", "Training loss of the newest step."),
     "slow_loss": ("learnd_slow_loss", "The same of the transformer that is one expert of the mixture."),
-    "learning_rate": ("learnd_learning_rate", "Learning rate of the newest step."),
+    "learning_rate": ("learnd_learning_rate", "Learning rate of the newest step, for rows of weight 1."),
     "grad_norm": ("learnd_gradient_norm", "Norm of the gradient of the newest step."),
     "replay_rows": ("learnd_replay_rows", "Rows in the replay buffer."),
     "slow_steps": ("learnd_slow_steps", "Steps of the slow part since the start of the stream."),

@@ -15,6 +15,7 @@ from daemon.learning.experts.perceptron_kernels import (
     take_steps,
 )
 from daemon.learning.features.inputs import DenseInputs
+from daemon.learning.optimizers import LONGEST_STEP
 from daemon.state import State
 
 
@@ -91,7 +92,7 @@ class Perceptron:
         take_steps(
             self._steps, self._theta_P, self._moment_P, self._square_P, self._num_outputs,
             self._memory_MD, self._target_M, self._weight_M, self._classifies, self._error_limit,
-            self._num_rows, self._num_replayed, self._seed, self._rate,
+            self._num_rows, self._num_replayed, self._seed, self._rate, LONGEST_STEP,
         )  # fmt: skip
         self._num_rows += 1
 

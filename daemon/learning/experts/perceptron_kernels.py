@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.compiled import compiled
-from daemon.learning.optimizers import LONGEST_STEP
 
 Weights = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -159,6 +158,7 @@ def take_steps(
     num_replayed: int,
     seed: int,
     rate: float,
+    longest: float,
 ) -> None:
     """AdamW steps on row `row`, the last one stored, each with other rows drawn from those stored."""
     for counter in range(row * num_steps, (row + 1) * num_steps):
@@ -185,7 +185,7 @@ def take_steps(
             error_BK[b] *= weight_M[pick_B[b]] / weight
         gradient_P = np.zeros_like(theta_P)
         _backward(theta_P, num_outputs, input_BD, first_BJ, second_BJ, error_BK.astype(np.float32), gradient_P)
-        step_rate = rate * min(LONGEST_STEP, weight / num_rows)
+        step_rate = rate * min(longest, weight / num_rows)
         _adamw(theta_P, moment_P, square_P, gradient_P, counter + 1, step_rate)
 
 

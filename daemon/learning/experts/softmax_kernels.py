@@ -2,8 +2,8 @@
 
 Where a feature has many numbers a loop over them is one of whole vectors. Where it has few, the loop itself would cost more
 than what it does: there four numbers are named one by one, which the compiler makes one vector of, and features are gone
-through for them, `NEAR` at a time, whose numbers are still in the processor's nearest cache when the next four come. Both give
-the same bits: the sum of each number is over the features in their order.
+through for them. That is done for `NEAR` features after the other, so that their numbers are still in the processor's nearest
+cache when the next four are named. Both give the same bits: the sum of each number is over the features in their order.
 """
 
 from __future__ import annotations
@@ -98,10 +98,10 @@ def step_weights(
                 squares[j] += g * g
                 weights[j] -= step[j] * g / np.sqrt(squares[j] + damping)
         return
-    for near in range(0, len(slots), NEAR):
+    for start in range(0, len(slots), NEAR):
         for j in range(0, num, 4):
             gradient_4, step_4 = gradient[j : j + 4], step[j : j + 4]
-            for i in range(near, min(near + NEAR, len(slots))):
+            for i in range(start, min(start + NEAR, len(slots))):
                 row = table[slots[i]]
                 weights, squares = row[first + j : first + j + 4], row[second + j : second + j + 4]
                 _step_four(weights, squares, x[i], gradient_4, step_4, damping)

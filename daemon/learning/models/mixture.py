@@ -56,6 +56,9 @@ class Mixture(Pool):
             shows_inputs=shows_inputs,
         )
         self._mixer = mixer
+        # None reads what another's learning changes, so the last to predict may learn first: what it read is still near, in the
+        # processor's cache.
+        self._learning = self._experts[::-1]
         self._anchor = None if make_experts is None else Anchor(make_experts=make_experts)
         self.num_classes = 0
         self._rows_alone = 0  # learned before a second label came
@@ -126,9 +129,9 @@ class Mixture(Pool):
         A second label that came once, behind n rows of the first, may be rare, or have come to stay as where labels are sorted.
         The odds that it stays are taken to grow with n: where a rate is as likely to be any, it first shows behind n rows with
         a chance that falls as 1/n²; the end of a run that is as likely to be of any order falls as 1/n. So on the row right
-        behind it, where n is 8 or more, the likeliest label is that of most experts which need no class frequencies, under
-        these odds. Of later labels one knows how those before went on. A query, which may be like any row that ever came, is
-        answered without.
+        behind it, where n is 8 or more, the likeliest label is, under these odds, that of most of the experts which need no
+        class frequencies, or that of the mix where as many are for either. Of later labels one knows how those before went on.
+        A query, which may be like any row that ever came, is answered without.
         """
         is_second_new = self.num_classes == 2 and self._rows_since_new == 0 and self._rows_alone >= FEW_ROWS
         if is_second_new and (balanced := self._balanced()):

@@ -64,6 +64,7 @@ class Pool(Model):
     ) -> None:
         self._extractors = dict(extractors)
         self._experts = tuple(experts)
+        self._learning: Sequence[Expert] = self._experts
         self._stepping = [expert for expert in self._experts if type(expert).pieces is not Expert.pieces]
         self._weighing, self._reactions, self._shows_inputs = weighing, reactions, shows_inputs
         self._companions = dict(companions or {})
@@ -128,8 +129,7 @@ class Pool(Model):
 
     def _learn_parts(self, target: float, weight: float) -> None:
         self.num_learned += 1
-        # The last to predict learns first: what it read is still in the processor's cache.
-        for expert in reversed(self._experts):
+        for expert in self._learning:
             expert.learn(target, weight)
         for extractor in self._extractors.values():
             extractor.learn(target, weight)

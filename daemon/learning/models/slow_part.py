@@ -96,7 +96,8 @@ class SlowPart:
         for parameter in parameters.values():
             parameter.grad = None
         logits_NK = self.network.logits(rows)
-        weight_N = to_device(rows["weight"].astype(np.float32), self.network.device)
+        part_N = rows["weight"] / rows["weight"].max()  # which float32 holds, however small the weights
+        weight_N = to_device(part_N.astype(np.float32), self.network.device)
         loss = (self._losses(logits_NK, rows["target"]) * weight_N).sum() / weight_N.sum()
         loss.backward()  # type: ignore[no-untyped-call] # torch does not type it
         self._loss = loss.detach()

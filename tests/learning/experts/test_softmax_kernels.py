@@ -7,29 +7,31 @@ import pytest
 
 from daemon.learning.experts.naive_bayes import FEW as FEW_CLASSES
 from daemon.learning.experts.naive_bayes import add_scores
+from daemon.learning.experts.slots import Slots
 from daemon.learning.experts.softmax_kernels import FEW, add_logits, step_weights
 
 SLOTS = np.array([4, -1, 0, 7, 2, -1, 9], dtype=np.int32)
 DAMPING = np.float32(1e-3)
 
 
+@pytest.mark.parametrize("slots", [SLOTS, *(np.arange(num, dtype=np.int32) - 1 for num in (64, 65, 130))], ids=len)
 @pytest.mark.parametrize("capacity", [4, 8, 16, 48])
-def test_logits_and_steps(capacity: int) -> None:
+def test_logits_and_steps(capacity: int, slots: Slots) -> None:
     random = np.random.default_rng(capacity)
-    x = random.random(len(SLOTS), dtype=np.float32)
-    cells = random.random((10, 6, capacity), dtype=np.float32)
+    x = random.random(len(slots), dtype=np.float32)
+    cells = random.random((slots.max() + 1, 6, capacity), dtype=np.float32)
     assert (2 * capacity <= FEW) == (capacity <= 16)
     logit_RK = np.zeros((2, capacity), dtype=np.float32)
-    add_logits(SLOTS, x, cells, 1, logit_RK)
+    add_logits(slots, x, cells, 1, logit_RK)
     expected_RK = np.zeros_like(logit_RK)
-    for slot, value in zip(SLOTS, x, strict=True):
+    for slot, value in zip(slots, x, strict=True):
         expected_RK += value * cells[slot, 1:3] if slot >= 0 else np.float32(0.0)
     assert logit_RK.tobytes() == expected_RK.tobytes()
 
     gradient_RK = random.normal(size=(2, capacity)).astype(np.float32)
-    step_R, stepped, found = np.array([0.1, 0.5], dtype=np.float32), cells.copy(), SLOTS >= 0
-    step_weights(SLOTS[found], x[found], gradient_RK, step_R, DAMPING, stepped, (1, 4))
-    for slot, value in zip(SLOTS[found], x[found], strict=True):
+    step_R, stepped, found = np.array([0.1, 0.5], dtype=np.float32), cells.copy(), slots >= 0
+    step_weights(slots[found], x[found], gradient_RK, step_R, DAMPING, stepped, (1, 4))
+    for slot, value in zip(slots[found], x[found], strict=True):
         g_RK = value * gradient_RK
         cells[slot, 4:6] += g_RK * g_RK
         cells[slot, 1:3] -= step_R[:, None] * g_RK / np.sqrt(cells[slot, 4:6] + DAMPING)
