@@ -105,6 +105,29 @@ def test_two_that_have_been_one_so_far_learn_what_one_alone_would() -> None:
         assert (beside["mixers"][4].tolist() == alone["mixers"][3].tolist()) == (row < 40)
 
 
+@pytest.mark.parametrize("part", ["mixers", "information"])
+def test_two_that_differ_in_anything_are_not_taken_for_one(part: str) -> None:
+    mix, rng = Mixer(num_experts=2, kept=(0.998, 0.998)), np.random.default_rng(0)
+    state = mix.state_dict()
+    state[part][-1, -1] *= 2.0  # a weight of the second expert, or a row of the information
+    mix.load_state_dict(state)
+    for target in (0, 1, 0):
+        mix.mix(rng.dirichlet(np.ones(3), size=2))
+        assert part != "mixers" or mix._p_FK[3].tolist() != mix._p_FK[4].tolist()
+        mix.learn(target, 1.0)
+    assert mix.state_dict()["mixers"][3].tolist() != mix.state_dict()["mixers"][4].tolist()
+
+
+def test_one_that_forgets_faster_learns_as_it_would_alone() -> None:
+    alone, beside, rng = Mixer(num_experts=2, kept=(0.9,)), Mixer(num_experts=2, kept=(0.998, 0.9)), np.random.default_rng(0)
+    for _ in range(20):
+        p_EK, target = rng.dirichlet(np.ones(3), size=2), int(rng.integers(2))
+        for mix in (alone, beside):
+            mix.mix(p_EK)
+            mix.learn(target, 1.0)
+    assert beside.state_dict()["mixers"][4].tolist() == alone.state_dict()["mixers"][3].tolist()
+
+
 def test_of_late_labels_fixed_share_learns_from_as_many_rows_as_from_one() -> None:
     late, prompt = mixer(), mixer()
     prompt.mix(P_EK)

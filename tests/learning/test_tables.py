@@ -150,6 +150,15 @@ def test_labels_that_come_sorted_cost_the_row_that_brings_each(num_classes: int,
     assert accuracy(make_mixture(), zip(rows, target_B, strict=True)) == 1 - errors / len(rows)
 
 
+def test_no_expert_reads_what_anothers_learning_changes() -> None:
+    rows, target_B = sorted_by_label()
+    last_first, first_first = make_mixture(), make_mixture()
+    first_first._learning = first_first._experts
+    for model in (last_first, first_first):
+        model.learn(as_batch(rows), target_B, np.ones(len(rows)))
+    assert_same_state(last_first.state_dict(), first_first.state_dict())
+
+
 def test_a_row_unlike_the_one_that_brought_the_second_label_is_of_the_first() -> None:
     random = np.random.default_rng(3)
     rows: list[Row] = [{"x": float(x), "y": float(y)} for x, y in random.normal(size=(200, 2))]

@@ -214,6 +214,26 @@ def test_rows_that_all_weigh_two_make_a_step_twice_as_long(make: Make, training:
         np.testing.assert_allclose(often[name], times * step, rtol=1e-3, atol=2e-6 * times)
 
 
+def test_replayed_rows_lengthen_a_step_by_their_weight(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, rates = make(rows_per_step=8), []
+    step = model._slow._optimizer.step
+    monkeypatch.setattr(model._slow._optimizer, "step", lambda *args, rate: (rates.append(rate), step(*args, rate=rate))[1])
+    model.learn(batch(0, 8), TARGET[:8], np.full(8, 3.0))
+    model.learn(batch(8, 16), TARGET[8:16], np.ones(8))  # beside eight replayed rows
+    schedule = [model._slow._schedule.rate(number) for number in range(2)]
+    assert rates == pytest.approx([3.0 * schedule[0], 2.0 * schedule[1]])
+
+
+@both
+@pytest.mark.parametrize("weight", [1e-46, 1e-300])
+def test_rows_of_next_to_no_weight_are_a_step_of_next_to_no_length(make: Make, training: Training, weight: float) -> None:
+    model = make(training, replay=NoReplay(), rows_per_step=4)
+    model.learn(batch(0, 4), TARGET[:4], np.full(4, weight))
+    stats = model.stats()
+    assert np.isfinite(stats["loss"])
+    assert (stats["slow_steps"], stats["nonfinite_steps"]) == (1, 0)
+
+
 def test_the_stream_is_learned(make: Make) -> None:
     model = make()
     model.set_rate(4e-3)

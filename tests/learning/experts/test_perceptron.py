@@ -27,7 +27,7 @@ def test_moments_of_an_input_that_fell_silent_reach_zero_and_not_the_denormal_nu
         assert ((values == 0.0) | (values > TINY)).all()
 
 
-def state_after(weights: tuple[float, ...]) -> State:
+def state_after(weights: tuple[float, ...], *, alike: bool = False) -> State:
     """After rows of these weights, the later ones beside those before them."""
     inputs = Dense()
     inputs.widen(2)
@@ -35,9 +35,9 @@ def state_after(weights: tuple[float, ...]) -> State:
     for _ in range(2):
         network.grow()
     for row, weight in enumerate(weights):
-        inputs.values_D[:] = 1.0, 0.5 + row
+        inputs.values_D[:] = 1.0, 0.5 + row * (not alike)
         network.predict()
-        network.learn(float(row % 2), weight)
+        network.learn(float(row % 2 and not alike), weight)
     return network.state_dict()
 
 
@@ -58,6 +58,15 @@ def test_a_weight_of_two_doubles_a_rows_part_of_the_step() -> None:
     share = [float(np.dot(part - only_first, only_second - only_first)) for part in (one, two)]
     share = [part / float(np.dot(only_second - only_first, only_second - only_first)) for part in share]
     assert share[1] / (1.0 - share[1]) == pytest.approx(2.0 * share[0] / (1.0 - share[0]), rel=1e-3)
+
+
+def test_rows_that_are_drawn_again_lengthen_a_step_by_their_weight() -> None:
+    """Two rows that are alike, the first of weight 3: the second one's step is longer by the mean weight of what was drawn."""
+    light, heavy = (
+        state_after((weight, 1.0), alike=True)["theta"] - state_after((weight,), alike=True)["theta"] for weight in (1.0, 3.0)
+    )
+    times = np.abs(heavy).sum() / np.abs(light).sum()
+    assert 1.5 < times < 3.0
 
 
 def test_a_step_is_at_most_ten_times_as_long() -> None:

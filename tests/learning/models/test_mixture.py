@@ -215,6 +215,26 @@ def test_behind_the_first_row_of_the_second_label_frequency_counts_for_nothing(
     assert model.learn(one_row, np.zeros(1), np.zeros(1)).argmax() == 0  # which holds for a third one, too
 
 
+def test_no_expert_reads_what_anothers_learning_changes() -> None:
+    """The order in which they learn a row changes nothing; for tables see `test_tables`."""
+    last_first, first_first = text_mixture(), text_mixture()
+    assert last_first._learning != last_first._experts
+    first_first._learning = first_first._experts
+    for model in (last_first, first_first):
+        learn(model, range(100))
+    assert_same_state(last_first.state_dict(), first_first.state_dict())
+
+
+def test_where_as_many_are_for_either_label_the_mix_answers() -> None:
+    experts = [SaysWithoutPrior(name=f"expert_{answer}", answer=answer) for answer in (1, 0)]
+    model = Mixture(extractors={}, experts=experts, mixer=Mixer(num_experts=2))
+    one_row = Batch(("",), ({},))
+    for _ in range(20):
+        model.learn(one_row, np.zeros(1), np.ones(1))
+    model.learn(one_row, np.ones(1), np.full(1, 100.0))  # so that the second label is the more frequent one
+    assert model.learn(one_row, np.zeros(1), np.zeros(1)).argmax() == 1
+
+
 def test_the_best_expert_is_the_one_with_the_fewest_errors_so_far() -> None:
     model = text_mixture()
     for row in range(160):
