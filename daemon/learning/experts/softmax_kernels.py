@@ -33,10 +33,10 @@ def add_logits(slots: Slots, x: NDArray[np.float32], cells: Cells, plane: int, l
                 for j in range(len(flat)):
                     flat[j] += x[i] * row[j]
         return
-    for first in range(0, len(slots), NEAR):
+    for begin in range(0, len(slots), NEAR):
         for j in range(0, len(flat), 4):
             sum_0, sum_1, sum_2, sum_3 = flat[j], flat[j + 1], flat[j + 2], flat[j + 3]
-            for i in range(first, min(first + NEAR, len(slots))):
+            for i in range(begin, min(begin + NEAR, len(slots))):
                 if slots[i] >= 0:
                     row = table[slots[i], start + j : start + j + 4]
                     sum_0 += x[i] * row[0]
@@ -98,10 +98,10 @@ def step_weights(
                 squares[j] += g * g
                 weights[j] -= step[j] * g / np.sqrt(squares[j] + damping)
         return
-    for start in range(0, len(slots), NEAR):
+    for begin in range(0, len(slots), NEAR):
         for j in range(0, num, 4):
             gradient_4, step_4 = gradient[j : j + 4], step[j : j + 4]
-            for i in range(start, min(start + NEAR, len(slots))):
+            for i in range(begin, min(begin + NEAR, len(slots))):
                 row = table[slots[i]]
                 weights, squares = row[first + j : first + j + 4], row[second + j : second + j + 4]
                 _step_four(weights, squares, x[i], gradient_4, step_4, damping)

@@ -13,16 +13,12 @@ from daemon.learning.anchor import Anchor
 from daemon.learning.batch import Batch
 from daemon.learning.calibration import LOG_FLOOR
 from daemon.learning.experts.base import Expert, Extractor
-from daemon.learning.lead import follow
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Floats, check_rows
 from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
 from daemon.learning.reactions import Reactions
+from daemon.learning.second_label import behind_second
 from daemon.state import JSON, State
-
-# Of fewer rows of a label one does not know what is usual of them; behind n of them a second label is taken to be n / FEW_ROWS
-# times as likely to stay as to go.
-FEW_ROWS = 8
 
 
 class Mixture(Pool):
@@ -124,22 +120,10 @@ class Mixture(Pool):
         return mixed_K if self._anchor is None else self._anchor.join(mixed_K, said[num_experts:])
 
     def _answer(self, mixed_K: Floats) -> Floats:
-        """(C,) for the next row of the stream, after `say`: `mixed_K` over the known labels.
-
-        A second label that came once, behind n rows of the first, may be rare, or have come to stay as where labels are sorted.
-        The odds that it stays are taken to grow with n: where a rate is as likely to be any, it first shows behind n rows with
-        a chance that falls as 1/n²; the end of a run that is as likely to be of any order falls as 1/n. So on the row right
-        behind it, where n is 8 or more, the likeliest label is, under these odds, that of most of the experts which need no
-        class frequencies, or that of the mix where as many are for either. Of later labels one knows how those before went on.
-        A query, which may be like any row that ever came, is answered without.
-        """
-        is_second_new = self.num_classes == 2 and self._rows_since_new == 0 and self._rows_alone >= FEW_ROWS
-        if is_second_new and (balanced := self._balanced()):
-            balanced_EK = np.array(balanced)
-            balanced_EK[:, 1] *= self._rows_alone / FEW_ROWS
-            votes_2 = np.bincount(balanced_EK[:, :2].argmax(axis=1), minlength=2)
-            if votes_2[0] != votes_2[1]:
-                mixed_K = follow(np.append(votes_2, 0.0), mixed_K)
+        """(C,) for the next row of the stream, after `say`: `mixed_K` over the known labels. A query, which may be like any row
+        that ever came, is answered without a look at which row it is."""
+        if self.num_classes == 2 and self._rows_since_new == 0:
+            mixed_K = behind_second(mixed_K, self._balanced(), rows_alone=self._rows_alone)
         return _over_known(mixed_K)
 
     def answers(self, said: Floats, *, balanced: bool) -> tuple[Floats, ...]:
