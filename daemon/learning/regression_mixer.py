@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 # A row's loss, and by how much experts differ or save, count for at most so many of the usual losses: whoever was less wrong of
 # one wild row need not know more of the next.
 LOSS_LIMIT = 30.0
+# No forecaster moves the answer as if it were further than so many usual losses from their median.
+NEAR_LOSSES = 10.0
 # The range of the targets may be exceeded by so many usual losses.
 RANGE_LOSSES = 100.0
 # A heavy row changes the logarithm of a weight by at most so much; one of weight 1 comes to an eighth of it.
@@ -39,9 +41,10 @@ class RegressionMixer:
 
     M *mixers*, one a rate, each answer Σ w_e p_e and step down their loss by exponentiated gradient; *fixed share* weighs the
     mixers and the experts themselves by exp(-`share_rate` · loss), with a part `share` of the weight spread evenly at the usual
-    loss or more, less of it at less: where a level holds for long and then jumps, whoever repeats it stays in charge. While one
-    expert has been closer than the mix, by more than chance (`Lead`), the answer is its own. Nothing is learned before two
-    targets differed.
+    loss or more, less of it at less: where a level holds for long and then jumps, whoever repeats it stays in charge. The
+    answer is the mean by these weights, of all drawn in to within ten usual losses of their weighted median, since one that
+    goes wild on a row would move a mean as far as it likes. While one expert has been closer than the mix, by more than chance
+    (`Lead`), the answer is its own, drawn in to as near to the mix. Nothing is learned before two targets differed.
 
     Errors of rows whose targets come `late_by` rows late share their causes: from 1 + `late_by` rows both learn no more
     than from one.
@@ -88,16 +91,18 @@ class RegressionMixer:
     def mix(self, p_E: Floats) -> float:
         """The mixed number. Kept for the `learn` that follows; changes nothing that is learned."""
         num_mixers = len(self._rate_M)
+        reach = np.inf
         if self._scalar_S[1] > 0.0:
             low, high = self._scalar_S[2:4]
             margin = MARGIN * (high - low) + RANGE_LOSSES * self._scalar_S[0]
             # An expert that says NaN is as far off as one may be.
             p_E = np.clip(np.where(np.isnan(p_E), np.inf, p_E), low - margin, high + margin)
+            reach = NEAR_LOSSES * self._scalar_S[0]
         self._p_F = np.concatenate([np.zeros(num_mixers), p_E])
         self._p_F[:num_mixers] = (self._weight_ME * p_E).sum(axis=1)
-        self._mixed = float((self._share_F * self._p_F).sum())
+        self._mixed = _mean_near_median(self._p_F, self._share_F, reach)
         leader = self._lead.leader
-        return self._mixed if leader == NOBODY else float(p_E[leader])
+        return self._mixed if leader == NOBODY else _drawn_in(float(p_E[leader]), self._mixed, reach)
 
     def learn(self, target: float, weight: float, *, late_by: int = 0) -> None:
         """Learn from the target of the row mixed last, which was mixed first `late_by` rows ago."""
@@ -137,6 +142,26 @@ class RegressionMixer:
 
     def load_weights(self, state: State) -> None:
         self.load_state_dict(state)
+
+
+@compiled
+def _drawn_in(value: float, middle: float, reach: float) -> float:
+    return min(middle + reach, max(middle - reach, value))
+
+
+@compiled
+def _mean_near_median(p_F: Floats, share_F: Floats, reach: float) -> float:
+    """The mean by `share_F` of what is within `reach` of the median by it, or drawn in to there."""
+    median, below = 0.0, 0.0
+    for f in np.argsort(p_F):
+        median = p_F[f]
+        below += share_F[f]
+        if below >= 0.5:
+            break
+    mean = 0.0
+    for f in range(len(p_F)):
+        mean += share_F[f] * _drawn_in(p_F[f], median, reach)
+    return mean
 
 
 @compiled

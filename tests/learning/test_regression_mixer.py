@@ -123,3 +123,21 @@ def test_who_was_less_wrong_of_one_wild_row_is_trusted_no_more() -> None:
     feed(mixer, [([3.0, 4.4], 6.0)])  # off by 64 and by 34 of the usual losses
     assert before > 0.8
     assert mixer.expert_weights[0] > 0.97 * before
+
+
+def test_one_that_goes_wild_moves_the_answer_by_its_share_of_ten_usual_losses() -> None:
+    mixer = RegressionMixer(num_experts=3, rates=(), share=0.0)
+    feed(mixer, [([1.0, 1.0, 1.0], 0.0), ([1.0, 1.0, 1.0], 2.0), ([1.0, 1.0, 1.0], 0.0)])
+    furthest = 2.0 + 10.0 * float(mixer.state_dict()["scalars"][0])  # from the median, which is 2
+    for wild in (furthest, furthest + 1.0, 1e300, np.nan):
+        assert mixer.mix(np.array([1.0, wild, 2.0])) == pytest.approx((1.0 + furthest + 2.0) / 3.0)
+    assert mixer.mix(np.array([1.0, furthest - 1.0, 2.0])) == pytest.approx((1.0 + furthest - 1.0 + 2.0) / 3.0)
+
+
+def test_whoever_leads_is_followed_no_further_than_ten_usual_losses_from_the_mix() -> None:
+    mixer = RegressionMixer(num_experts=3, rates=(), share=0.0, share_rate=0.0)
+    feed(mixer, [([0.0, 0.9, 0.9], 0.0), *[([float(row % 2), 0.9, 0.9], row % 2) for row in range(40)]])
+    usual = float(mixer.state_dict()["scalars"][0])
+    assert mixer.mix(np.array([0.5, 0.9, 0.9])) == 0.5  # the first is always right, and leads
+    mixed = 0.9 + 10.0 * usual / 3.0
+    assert mixer.mix(np.array([1e6, 0.9, 0.9])) == pytest.approx(mixed + 10.0 * usual)
