@@ -31,9 +31,6 @@ PLAIN_LOSS = 500.0
 SCALE_ROWS = 200.0
 # Numbers far outside of the targets so far are drawn in: to half their range beyond it, and so many usual losses.
 MARGIN = 0.5
-# How far targets may widen their range doubles with each row in a row that is beyond it, this often at most: 2^1000 times the
-# least number is more than any target.
-MOST_DOUBLINGS = 1000.0
 
 
 class RegressionMixer:
@@ -75,7 +72,7 @@ class RegressionMixer:
         self._weight_ME = np.full((len(rates), num_experts), 1.0 / num_experts)
         self._share_F = np.full(num_forecasters, 1.0 / num_forecasters)
         # The usual loss; the rows learned, where all that came before two targets differed are one; the least and the largest
-        # target; how many of the last rows, one after the other, lay beyond what a row may widen their range by.
+        # target, of which one that is wild counts as drawn in; the last target as it was.
         self._scalar_S = np.array([0.0, 0.0, 0.0, 0.0, 0.0])
         self._lead = Lead(standard_errors or [MANY] * num_experts)
         self._p_F = np.zeros(num_forecasters)
@@ -93,7 +90,7 @@ class RegressionMixer:
         num_mixers = len(self._rate_M)
         reach = np.inf
         if self._scalar_S[1] > 0.0:
-            low, high = self._scalar_S[2:4]
+            low, high = min(self._scalar_S[2], self._scalar_S[4]), max(self._scalar_S[3], self._scalar_S[4])
             margin = MARGIN * (high - low) + RANGE_LOSSES * self._scalar_S[0]
             # An expert that says NaN is as far off as one may be.
             p_E = np.clip(np.where(np.isnan(p_E), np.inf, p_E), low - margin, high + margin)
@@ -179,17 +176,16 @@ def _learn(
 ) -> None:
     num_mixers, num_experts = weight_ME.shape
     if scalar_S[1] == 0.0:  # nothing was known, so there is nothing to learn from having been off
-        scalar_S[1], scalar_S[2], scalar_S[3] = 1.0, target, target
+        scalar_S[1], scalar_S[2:5] = 1.0, target
         return
     if scalar_S[1] == 1.0 and abs(target - scalar_S[2]) <= ROUNDING * abs(scalar_S[2]):
         return  # one target so far tells neither a range nor a usual loss
     scalar_S[1] += 1.0
+    before, scalar_S[4] = scalar_S[4], target
     if scalar_S[1] > 2.0:
-        # A single wild target widens the range no further; of a new level a few rows are enough, however tiny the range was.
-        reach = (scalar_S[3] - scalar_S[2] + RANGE_LOSSES * scalar_S[0]) * 2.0 ** scalar_S[4]
-        drawn_in = min(scalar_S[3] + reach, max(scalar_S[2] - reach, target))
-        scalar_S[4] = min(MOST_DOUBLINGS, scalar_S[4] + 1.0) if drawn_in != target else 0.0
-        target = drawn_in
+        # A single wild target widens the range no further; of a new level the second row counts in full.
+        reach = scalar_S[3] - scalar_S[2] + RANGE_LOSSES * scalar_S[0]
+        target = min(max(scalar_S[3], before) + reach, max(min(scalar_S[2], before) - reach, target))
     scalar_S[2], scalar_S[3] = min(scalar_S[2], target), max(scalar_S[3], target)
     loss = abs(target - mixed)
     scalar_S[0] += (loss - scalar_S[0]) / min(scalar_S[1] - 1.0, SCALE_ROWS)

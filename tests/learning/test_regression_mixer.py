@@ -66,12 +66,27 @@ def test_the_first_row_that_differs_tells_range_and_usual_loss() -> None:
     assert mixer.state_dict()["scalars"][0] == pytest.approx(4.9)
 
 
-def test_a_level_far_beyond_a_tiny_range_is_reached_within_a_few_rows() -> None:
-    """Each row in a row that lies beyond the reach doubles it."""
+def test_a_level_far_beyond_a_tiny_range_is_reached_with_its_second_row() -> None:
     mixer = RegressionMixer(num_experts=1)
-    feed(mixer, [([0.0], 0.0), ([0.0], 1e-15)])
-    feed(mixer, [([0.0], 1.0)] * 12)
+    feed(mixer, [([0.0], 0.0), ([0.0], 1e-15), ([0.0], 1.0)])
+    assert reach(mixer)[1] < 1e-12
+    feed(mixer, [([0.0], 1.0)])
     assert reach(mixer) == (0.0, 1.0)
+
+
+def test_behind_a_jump_whoever_repeats_the_last_target_answers_from_its_third_row_on() -> None:
+    """The first row may be wild and alone; the second shows who knows the new level."""
+    rng = np.random.default_rng(0)
+    target_N = np.concatenate([rng.normal(size=300), 5000.0 + rng.normal(size=20)])
+    mixer, last, mean, answers = RegressionMixer(num_experts=4), 0.0, 0.0, list[float]()
+    for row, target in enumerate(target_N.tolist()):
+        answers.append(mixer.mix(np.array([mean, mean, mean, last])))
+        mixer.learn(target, 1.0)
+        last, mean = target, mean + (target - mean) / (row + 1)
+    off = abs(np.array(answers) - target_N)
+    assert off[:300].mean() < 0.9  # the mean, and not the last one, which is off by 1.13
+    assert off[302] < 0.03 * 5000.0
+    assert off[303:].max() < 10.0
 
 
 def test_a_single_wild_target_widens_the_range_by_the_reach_alone() -> None:
