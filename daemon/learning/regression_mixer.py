@@ -31,6 +31,9 @@ PLAIN_LOSS = 500.0
 SCALE_ROWS = 200.0
 # Numbers far outside of the targets so far are drawn in: to half their range beyond it, and so many usual losses.
 MARGIN = 0.5
+# The scalars of its state: the usual loss; the rows learned, where all that came before two targets differed are one; the least
+# and the largest target, of which one that is wild counts as drawn in; the last target as it was.
+USUAL, ROWS, LOW, HIGH, LAST = range(5)
 
 
 class RegressionMixer:
@@ -71,9 +74,7 @@ class RegressionMixer:
         self._haste = Haste()
         self._weight_ME = np.full((len(rates), num_experts), 1.0 / num_experts)
         self._share_F = np.full(num_forecasters, 1.0 / num_forecasters)
-        # The usual loss; the rows learned, where all that came before two targets differed are one; the least and the largest
-        # target, of which one that is wild counts as drawn in; the last target as it was.
-        self._scalar_S = np.array([0.0, 0.0, 0.0, 0.0, 0.0])
+        self._scalar_S = np.zeros(5)
         self._lead = Lead(standard_errors or [MANY] * num_experts)
         self._p_F = np.zeros(num_forecasters)
         self._mixed = 0.0
@@ -89,12 +90,12 @@ class RegressionMixer:
         """The mixed number. Kept for the `learn` that follows; changes nothing that is learned."""
         num_mixers = len(self._rate_M)
         reach = np.inf
-        if self._scalar_S[1] > 0.0:
-            low, high = min(self._scalar_S[2], self._scalar_S[4]), max(self._scalar_S[3], self._scalar_S[4])
-            margin = MARGIN * (high - low) + RANGE_LOSSES * self._scalar_S[0]
+        if self._scalar_S[ROWS] > 0.0:
+            low, high = min(self._scalar_S[LOW], self._scalar_S[LAST]), max(self._scalar_S[HIGH], self._scalar_S[LAST])
+            margin = MARGIN * (high - low) + RANGE_LOSSES * self._scalar_S[USUAL]
             # An expert that says NaN is as far off as one may be.
             p_E = np.clip(np.where(np.isnan(p_E), np.inf, p_E), low - margin, high + margin)
-            reach = NEAR_LOSSES * self._scalar_S[0]
+            reach = NEAR_LOSSES * self._scalar_S[USUAL]
         self._p_F = np.concatenate([np.zeros(num_mixers), p_E])
         self._p_F[:num_mixers] = (self._weight_ME * p_E).sum(axis=1)
         self._mixed = _mean_near_median(self._p_F, self._share_F, reach)
@@ -103,9 +104,9 @@ class RegressionMixer:
 
     def learn(self, target: float, weight: float, *, late_by: int = 0) -> None:
         """Learn from the target of the row mixed last, which was mixed first `late_by` rows ago."""
-        if self._scalar_S[0] > 0.0:
+        if self._scalar_S[USUAL] > 0.0:
             off_E = np.abs(self._p_F[len(self._rate_M) :] - target)
-            gain_E = np.clip((abs(self._mixed - target) - off_E) / self._scalar_S[0], -LOSS_LIMIT, LOSS_LIMIT)
+            gain_E = np.clip((abs(self._mixed - target) - off_E) / self._scalar_S[USUAL], -LOSS_LIMIT, LOSS_LIMIT)
             self._lead.learn(gain_E, weight, hasty=self._haste.holds)
         parts = 1 + late_by
         _learn(
@@ -175,21 +176,21 @@ def _learn(
     scalar_S: Floats,
 ) -> None:
     num_mixers, num_experts = weight_ME.shape
-    if scalar_S[1] == 0.0:  # nothing was known, so there is nothing to learn from having been off
-        scalar_S[1], scalar_S[2:5] = 1.0, target
+    if scalar_S[ROWS] == 0.0:  # nothing was known, so there is nothing to learn from having been off
+        scalar_S[ROWS], scalar_S[LOW : LAST + 1] = 1.0, target
         return
-    if scalar_S[1] == 1.0 and abs(target - scalar_S[2]) <= ROUNDING * abs(scalar_S[2]):
+    if scalar_S[ROWS] == 1.0 and abs(target - scalar_S[LOW]) <= ROUNDING * abs(scalar_S[LOW]):
         return  # one target so far tells neither a range nor a usual loss
-    scalar_S[1] += 1.0
-    before, scalar_S[4] = scalar_S[4], target
-    if scalar_S[1] > 2.0:
+    scalar_S[ROWS] += 1.0
+    before, scalar_S[LAST] = scalar_S[LAST], target
+    if scalar_S[ROWS] > 2.0:
         # A single wild target widens the range no further; of a new level the second row counts in full.
-        reach = scalar_S[3] - scalar_S[2] + RANGE_LOSSES * scalar_S[0]
-        target = min(max(scalar_S[3], before) + reach, max(min(scalar_S[2], before) - reach, target))
-    scalar_S[2], scalar_S[3] = min(scalar_S[2], target), max(scalar_S[3], target)
+        reach = scalar_S[HIGH] - scalar_S[LOW] + RANGE_LOSSES * scalar_S[USUAL]
+        target = min(max(scalar_S[HIGH], before) + reach, max(min(scalar_S[LOW], before) - reach, target))
+    scalar_S[LOW], scalar_S[HIGH] = min(scalar_S[LOW], target), max(scalar_S[HIGH], target)
     loss = abs(target - mixed)
-    scalar_S[0] += (loss - scalar_S[0]) / min(scalar_S[1] - 1.0, SCALE_ROWS)
-    scale = scalar_S[0]
+    scalar_S[USUAL] += (loss - scalar_S[USUAL]) / min(scalar_S[ROWS] - 1.0, SCALE_ROWS)
+    scale = scalar_S[USUAL]
     if scale == 0.0:
         return
     for m in range(num_mixers):

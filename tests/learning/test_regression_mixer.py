@@ -9,10 +9,8 @@ import pytest
 
 from daemon.learning.batch import Batch
 from daemon.learning.features.references import WILD_ROWS, Reference
-from daemon.learning.regression_mixer import RegressionMixer
+from daemon.learning.regression_mixer import HIGH, LOW, USUAL, RegressionMixer
 from tests.learning.test_regressors import make_model
-
-LOW, HIGH = 2, 3  # places among the scalars of its state
 
 
 def feed(mixer: RegressionMixer, rows: Iterable[tuple[list[float], float]]) -> None:
@@ -63,7 +61,7 @@ def test_the_first_row_that_differs_tells_range_and_usual_loss() -> None:
     feed(mixer, [([np.mean([0.1] * n)], 0.1) for n in range(1, 50)])
     feed(mixer, [([0.1], 5.0)])
     assert reach(mixer) == (0.1, 5.0)
-    assert mixer.state_dict()["scalars"][0] == pytest.approx(4.9)
+    assert mixer.state_dict()["scalars"][USUAL] == pytest.approx(4.9)
 
 
 def test_a_level_far_beyond_a_tiny_range_is_reached_with_its_second_row() -> None:
@@ -143,7 +141,7 @@ def test_who_was_less_wrong_of_one_wild_row_is_trusted_no_more() -> None:
 def test_one_that_goes_wild_moves_the_answer_by_its_share_of_ten_usual_losses() -> None:
     mixer = RegressionMixer(num_experts=3, rates=(), share=0.0)
     feed(mixer, [([1.0, 1.0, 1.0], 0.0), ([1.0, 1.0, 1.0], 2.0), ([1.0, 1.0, 1.0], 0.0)])
-    furthest = 2.0 + 10.0 * float(mixer.state_dict()["scalars"][0])  # from the median, which is 2
+    furthest = 2.0 + 10.0 * float(mixer.state_dict()["scalars"][USUAL])  # from the median, which is 2
     for wild in (furthest, furthest + 1.0, 1e300, np.nan):
         assert mixer.mix(np.array([1.0, wild, 2.0])) == pytest.approx((1.0 + furthest + 2.0) / 3.0)
     assert mixer.mix(np.array([1.0, furthest - 1.0, 2.0])) == pytest.approx((1.0 + furthest - 1.0 + 2.0) / 3.0)
@@ -152,7 +150,7 @@ def test_one_that_goes_wild_moves_the_answer_by_its_share_of_ten_usual_losses() 
 def test_whoever_leads_is_followed_no_further_than_ten_usual_losses_from_the_mix() -> None:
     mixer = RegressionMixer(num_experts=3, rates=(), share=0.0, share_rate=0.0)
     feed(mixer, [([0.0, 0.9, 0.9], 0.0), *[([float(row % 2), 0.9, 0.9], row % 2) for row in range(40)]])
-    usual = float(mixer.state_dict()["scalars"][0])
+    usual = float(mixer.state_dict()["scalars"][USUAL])
     assert mixer.mix(np.array([0.5, 0.9, 0.9])) == 0.5  # the first is always right, and leads
     mixed = 0.9 + 10.0 * usual / 3.0
     assert mixer.mix(np.array([1e6, 0.9, 0.9])) == pytest.approx(mixed + 10.0 * usual)
