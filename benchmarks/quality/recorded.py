@@ -59,8 +59,9 @@ HELD_OUT: Final = Draw(
     f"""# Recorded tables held out
 
 Made by `make bench-recorded ARGS=--held-out`; do not edit. learnd was made with the figures of [recorded.md](recorded.md) in
-view; of as many tables that the draw takes next a few showed a mistake in regressions. Those here come behind both. They were
-first run when that was mended, to see what the learner is worth where nobody looked.
+view; of as many tables that the draw takes next one showed a mistake in regressions. Those here come behind both. What stands
+here of regressions was run when that was mended, and nothing was changed for what came of it: this is what the learner is worth
+where nobody looked.
 
 {RULE}""",
 )
@@ -74,7 +75,7 @@ def main() -> None:
     parser.add_argument("--held-out", action="store_true", help="tables that nobody looked at, into docs/held_out.json and .md")
     parser.add_argument("--no-forests", action="store_true", help="keep what River's forests lost before")
     parser.add_argument("--no-learnd", action="store_true", help="run the forests alone, and keep what all others lost before")
-    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of recorded.json and recorded.md")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the page and its figures")
     chosen = parser.parse_args()
     draw = HELD_OUT if chosen.held_out else RECORDED
     stamp = results.stamp()
