@@ -63,7 +63,7 @@ class FeaturesSettings(Section):
     """What the model reads besides a row's own features."""
 
     label_history: bool = fixed(True, "Whether the labels of earlier rows are among the inputs.")
-    earlier_rows: bool = fixed(True, "Whether the features of earlier rows are among the inputs.")
+    earlier_rows: bool = fixed(True, "Whether the features of earlier rows, and their season, are among the inputs.")
 
 
 class TrainingSettings(Section):

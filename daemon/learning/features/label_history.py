@@ -1,4 +1,4 @@
-"""The labels that came before, as inputs: which were the last, and how often each came lately."""
+"""The labels that came before, as inputs: which were the last, how often each came lately, and when they come again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from daemon.compiled import compiled
 from daemon.learning.features.inputs import Dense
+from daemon.learning.features.season import WINDOW, is_due, season_of_labels
 from daemon.state import State
 
 Floats = NDArray[np.float64]
@@ -36,6 +37,14 @@ class LabelHistory:
         self.last_L = np.full(2, -1, dtype=np.int64)
         self.share_CH = np.zeros((0, len(HALF_LIVES)))
         self._start_C = np.zeros(0, dtype=np.int64)
+        self._ring_W = np.zeros(WINDOW, dtype=np.int64)
+        self._num_rows = 0
+        self._season = 0
+
+    @property
+    def seasonal(self) -> int:
+        """The label one season before the current row, -1 where labels have no season."""
+        return int(self._ring_W[(self._num_rows - self._season) % WINDOW]) if self._season else -1
 
     def encode(self, context_D: NDArray[np.float32]) -> None:
         """Write the labels' inputs into those of the current row."""
@@ -50,14 +59,22 @@ class LabelHistory:
             self.share_CH = np.vstack([self.share_CH, np.zeros(len(HALF_LIVES))])
             context.widen(context.width + INPUTS_PER_LABEL)
         _learn(label, self.last_L, self.share_CH)
+        self._ring_W[self._num_rows % WINDOW] = label
+        self._num_rows += 1
+        if is_due(self._num_rows):
+            size = min(self._num_rows, WINDOW)
+            self._season = season_of_labels(self._ring_W, size, self._num_rows % WINDOW, self._season)
 
     def state_dict(self) -> State:
-        return {"last": self.last_L.copy(), "shares": self.share_CH.copy(), "starts": self._start_C.copy()}
+        own = {"last": self.last_L.copy(), "shares": self.share_CH.copy(), "starts": self._start_C.copy()}
+        return own | {"ring": self._ring_W.copy(), "rows": self._num_rows, "season": self._season}
 
     def load_state_dict(self, state: State) -> None:
         self.last_L = np.array(state["last"], dtype=np.int64)
         self.share_CH = np.array(state["shares"], dtype=np.float64)
         self._start_C = np.array(state["starts"], dtype=np.int64)
+        self._ring_W = np.array(state["ring"], dtype=np.int64)
+        self._num_rows, self._season = int(state["rows"]), int(state["season"])
 
 
 @compiled

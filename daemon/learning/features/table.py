@@ -18,6 +18,7 @@ from daemon.learning.features.hash_text import hash_text
 from daemon.learning.features.inputs import Dense, Tokens
 from daemon.learning.features.label_history import LabelHistory
 from daemon.learning.features.past_limit import ColumnLimit, marks, tokens_past_limit
+from daemon.learning.features.season import is_due, season_of_numbers
 from daemon.state import State
 
 # Columns that the watch on inputs sees.
@@ -38,7 +39,8 @@ class TableFeatures(Extractor):
       values; an input that marks a missing value, where one was ever missing; one input for each of a column's first 16
       categories, and four signs by hash for all others.
     - `context`, dense: z-scores; their change from the row before and from moving averages over 4, 16 and 64 rows, each over
-      its mean size; the last two labels and their shares at half-lives of 4 and 32 rows (see `LabelHistory`).
+      its mean size; the last two labels and their shares at half-lives of 4 and 32 rows (see `LabelHistory`). Where numbers
+      come again after a season (see `features/season.py`), the mean of the last one stands for the average of about its reach.
     - `tiles`, `fine_tiles`, `context_tiles`: tokens by quantile of the same, with pairs of columns.
     - `marks_T`: what is there that mostly is not, by hash: the names of columns that have a number here and none in most rows,
       and from the second row on the names, or the categories, of columns that are new or past `max_columns`.
@@ -77,6 +79,8 @@ class TableFeatures(Extractor):
         self._unknown: list[tuple[str, str | float]] = []  # of the current row, in columns not known
         self._past_limit: list[tuple[str, str | float]] = []  # the same, once all columns that may be are known
         self._num_learned = 0
+        self.season = 0
+        """After how many rows the numbers come again, 0 where they do not or nobody asks."""
         self._limit = ColumnLimit(
             max_columns=max_columns, read="only exact values, rough sizes and that it is there are read, by hash"
         )
@@ -169,11 +173,11 @@ class TableFeatures(Extractor):
                 tokens.hashes_T = np.concatenate([tokens.hashes_T, more_T])
         if not self.has_context:
             return
-        room = TOKENS_PER_COLUMN * len(self._names) + 2 + self.labels.share_CH.size
+        room = TOKENS_PER_COLUMN * len(self._names) + 4 + self.labels.share_CH.size
         token_T = np.empty(room, dtype=np.uint64)
         num_context = tile_kernels.tile_context(
             self._key_N, self.category_N, self.known_N, self._rank_N, self._change_NC,
-            self.labels.last_L, self.labels.share_CH, token_T,
+            self.labels.last_L, self.labels.seasonal, self.labels.share_CH, token_T,
         )  # fmt: skip
         self.context_tiles.hashes_T = token_T[:num_context]
 
@@ -207,7 +211,11 @@ class TableFeatures(Extractor):
             return
         self._discover()
         self._num_learned += 1
-        kernels.learn_row(self.value_N, self._kind_N, self.stats_NS, self._ring_NW, self._sorted_NW, self._size_N, self._next_N)
+        kernels.learn_row(
+            self.value_N, self._kind_N, self.stats_NS, self._ring_NW, self._sorted_NW, self._size_N, self._next_N, self.season
+        )
+        if self._earlier_rows and is_due(self._num_learned):
+            self.season = season_of_numbers(self._ring_NW, self._size_N, self._next_N, self.season)
         self.labels.learn(int(target), self.context)
 
     def _discover(self) -> None:
@@ -233,13 +241,13 @@ class TableFeatures(Extractor):
 
     def state_dict(self) -> State:
         statistics = {name.strip("_"): getattr(self, name).copy() for name in ARRAYS if name != "_sorted_NW"}
-        own = {"names": list(self._names), "rows": self._num_learned, "labels": self.labels.state_dict()}
+        own = {"names": list(self._names), "rows": self._num_learned, "season": self.season, "labels": self.labels.state_dict()}
         return own | statistics | self._inputs.state_dict()
 
     def load_state_dict(self, state: State) -> None:
         if state["ring_NW"].shape[1] != self._window:
             raise StateError(f"the saved rank window has {state['ring_NW'].shape[1]} rows, this one {self._window}; set it so")
-        self._names, self._num_learned = list(state["names"]), int(state["rows"])
+        self._names, self._num_learned, self.season = list(state["names"]), int(state["rows"]), int(state["season"])
         self._index = {name: column for column, name in enumerate(self._names)}
         self._allocate(len(self._names))
         for name in ARRAYS:

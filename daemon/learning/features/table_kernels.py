@@ -147,10 +147,21 @@ def column_without_inputs(kind_N: Ints, slot_NS: Ints) -> int:
 
 @compiled
 def learn_row(
-    value_N: Floats, kind_N: Ints, stats_NS: Floats, ring_NW: Floats, sorted_NW: Floats, size_N: Ints, next_N: Ints
+    value_N: Floats,
+    kind_N: Ints,
+    stats_NS: Floats,
+    ring_NW: Floats,
+    sorted_NW: Floats,
+    size_N: Ints,
+    next_N: Ints,
+    season: int,
 ) -> None:
-    """Take a row into the statistics and rank windows of its numeric columns."""
+    """Take a row into the statistics and rank windows of its numeric columns.
+
+    Where there is a season, the mean of the last one takes the place of the moving average that reaches back about as far.
+    """
     window = ring_NW.shape[1]
+    average = AVERAGE + (0 if season < 2.0 * np.sqrt(TAU_4 * TAU_16) else 1 if season < 2.0 * np.sqrt(TAU_16 * TAU_64) else 2)
     for n in range(len(value_N)):
         if kind_N[n] != NUMBER:
             stats_NS[n, ABSENT] += 1.0 if kind_N[n] == MISSING else 0.0
@@ -173,6 +184,17 @@ def learn_row(
             size_N[n] += 1
         ring_NW[n, next_N[n]] = value
         next_N[n] = (next_N[n] + 1) % window
+        if season > 0:
+            mean = _mean_of_last(min(season, size_N[n]), ring_NW[n], next_N[n])
+            stats_NS[n, average] = standardized(mean, stats_NS[n])
+
+
+@compiled
+def _mean_of_last(num: int, ring_W: Floats, place: int) -> float:
+    total = 0.0
+    for back in range(1, num + 1):
+        total += ring_W[place - back]  # below 0: from the end
+    return total / num
 
 
 @compiled

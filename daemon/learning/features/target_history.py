@@ -10,6 +10,7 @@ from daemon.learning.experts.base import Extractor
 from daemon.learning.features.inputs import Dense
 from daemon.learning.features.key_memory import KeyMemory
 from daemon.learning.features.references import Reference
+from daemon.learning.features.season import WINDOW, is_due, season_of_numbers
 from daemon.learning.features.table import TableFeatures
 from daemon.state import State
 
@@ -35,7 +36,8 @@ class TargetHistory(Extractor):
     - `last`: the target before; `mean`: the mean so far; `key`, `key_mean`: the last target, and the mean drawn to the mean of
       all, of earlier rows with the same value in the key column (see `KeyMemory`). Where there were none: `last` and `mean`.
     - `lags`, dense: targets some rows back (`LAGS`) and moving averages (`TAUS`, in rows), less the last, in its scales, within
-      ±3; and the last step within ±30, so that a ramp is followed.
+      ±3; the last step within ±30, so that a ramp is followed; and where targets, or else the columns, have a season (see
+      `features/season.py`), the targets one season before this row and the last, and the mean of the last season.
     - `keyed`, dense: the last target, the key's mean and the mean of all, less the key's last; the key's last step; ln(1 + rows
       of the key); and by how much earlier rows, of any key, exceeded their key's last: the row before, and averages over 4 and
       16 rows. In scales of `key`, clipped to ±10.
@@ -51,11 +53,12 @@ class TargetHistory(Extractor):
         self.lags, self.keyed = Dense(), Dense()
         if enabled:
             self._references |= {"last": self.last, "key": self.key, "key_mean": self.key_mean}
-            self.lags.widen(len(LAGS) + len(TAUS) + 1)
+            self.lags.widen(len(LAGS) + len(TAUS) + 4)
             self.keyed.widen(5 + len(STEP_TAUS))
         self._keys = KeyMemory()
         self._num_rows = 0
-        self._ring_L = np.zeros(LAGS.max())
+        self._ring_L = np.zeros(WINDOW)
+        self._season = 0
         self._average_T = np.zeros(len(TAUS))
         self._step_T = np.zeros(len(STEP_TAUS))
 
@@ -75,8 +78,17 @@ class TargetHistory(Extractor):
         back_L = np.minimum(LAGS, self._num_rows)
         lag_L = self._ring_L[(self._num_rows - back_L) % len(self._ring_L)]
         difference = (np.concatenate([lag_L, self._average_T]) - self.last.value) / scale
-        values_D[:-1] = np.clip(difference, -LAG_LIMIT, LAG_LIMIT)
-        values_D[-1] = min(JUMP_LIMIT, max(-JUMP_LIMIT, difference[0]))
+        values_D[:-4] = np.clip(difference, -LAG_LIMIT, LAG_LIMIT)
+        values_D[-4] = min(JUMP_LIMIT, max(-JUMP_LIMIT, difference[0]))
+        values_D[-3:] = np.clip((self._season_ago() - self.last.value) / scale, -LAG_LIMIT, LAG_LIMIT)
+
+    def _season_ago(self) -> NDArray[np.float64]:
+        """(3,) the targets a season before the current row and before the last, and the mean of a season; else the last one."""
+        season = self._season or (self._table.season if self._table else 0)
+        if not 0 < season < self._num_rows:
+            return np.full(3, self.last.value)
+        back_S = self._ring_L[(self._num_rows - np.arange(1, season + 2)) % len(self._ring_L)]
+        return np.array([back_S[season - 1], back_S[season], back_S[:season].mean()])
 
     def _encode_key(self) -> None:
         self.key.value, self.key_mean.value = self.last.value, self.mean.value
@@ -116,6 +128,9 @@ class TargetHistory(Extractor):
             self._average_T += (target - self._average_T) / np.minimum(TAUS, self._num_rows)
             self._ring_L[(self._num_rows - 1) % len(self._ring_L)] = target
             self.last.value = target
+            if is_due(self._num_rows):
+                size, place = np.array([min(self._num_rows, WINDOW)]), np.array([self._num_rows % WINDOW])
+                self._season = season_of_numbers(self._ring_L[None], size, place, self._season)
 
     def state_dict(self) -> State:
         return {
@@ -125,6 +140,7 @@ class TargetHistory(Extractor):
             "mean": self.mean.value,
             "num_rows": self._num_rows,
             "ring": self._ring_L.copy(),
+            "season": self._season,
             "averages": self._average_T.copy(),
             "steps": self._step_T.copy(),
         }
@@ -136,6 +152,7 @@ class TargetHistory(Extractor):
         self._keys.load_state_dict(state["keys"])
         self._num_rows = int(state["num_rows"])
         self._ring_L = np.array(state["ring"], dtype=np.float64)
+        self._season = int(state["season"])
         self._average_T = np.array(state["averages"], dtype=np.float64)
         self._step_T = np.array(state["steps"], dtype=np.float64)
 

@@ -112,6 +112,7 @@ def tile_context(
     rank_N: Floats,
     change_NC: Floats,
     label_L: Ints,
+    seasonal: int,
     share_CL: Floats,
     token_T: NDArray[np.uint64],
 ) -> int:
@@ -151,6 +152,10 @@ def tile_context(
         token_T[t] = mix_bits(11, last)
         token_T[t + 1] = mix_bits(12, 1000 * last + before)
         t += 2
+        if seasonal >= 0:
+            token_T[t] = mix_bits(15, seasonal)
+            token_T[t + 1] = mix_bits(16, 1000 * last + seasonal)
+            t += 2
         for c in range(share_CL.shape[0]):
             for h in range(share_CL.shape[1]):
                 token_T[t] = mix_bits(13 + h, 100 * c + _bin(share_CL[c, h], 8, 0.5))

@@ -1,0 +1,117 @@
+"""Seasons: found where there are some, in numbers and in labels, and nowhere else; and what is told by them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from daemon.learning.batch import Batch
+from daemon.learning.features import table_kernels as kernels
+from daemon.learning.features.inputs import Dense
+from daemon.learning.features.label_history import LabelHistory
+from daemon.learning.features.season import WINDOW, is_due, season_of_labels, season_of_numbers
+from daemon.learning.features.table import TableFeatures
+from daemon.learning.features.target_history import TargetHistory
+
+Floats = NDArray[np.float64]
+
+
+def season(*series: Floats, known: int = 0) -> int:
+    """Of series that fill their rings, which begin somewhere in the middle."""
+    size = len(series[0])
+    ring_NW = np.array([np.roll(x, 7) for x in series])
+    return season_of_numbers(ring_NW, np.full(len(series), size), np.full(len(series), 7), known)
+
+
+def noise(seed: int, num: int = WINDOW) -> Floats:
+    return np.random.default_rng(seed).normal(size=num)
+
+
+@pytest.mark.parametrize("length", [2, 5, 12, 24, 48, 168, 300])
+def test_a_season_is_found_under_noise_outliers_and_a_slow_drift(length: int) -> None:
+    pattern = np.random.default_rng(length).permutation(np.linspace(-2.0, 2.0, length))
+    series = np.resize(pattern, WINDOW) + 0.5 * noise(1) + np.linspace(0.0, 1.0, WINDOW)
+    series[::97] = 1e9
+    assert season(series) == length
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_noise_walks_trends_and_constants_have_none(seed: int) -> None:
+    assert season(noise(seed)) == 0
+    assert season(np.sign(noise(seed))) == 0
+    assert season(np.arange(1000.0)) == 0
+    assert season(np.zeros(1000)) == 0
+    labels = np.random.default_rng(seed).integers(0, 2 + seed % 4, WINDOW)
+    assert season_of_labels(labels, WINDOW, 0, 0) == 0
+    assert season_of_labels(np.sort(labels), WINDOW, 0, 0) == 0
+    for first in (32, 64, 128):
+        assert season_of_labels(labels, first, first, 0) == 0
+
+
+def test_walks_seldom_have_one() -> None:
+    assert sum(season(np.cumsum(noise(seed))) > 0 for seed in range(100)) <= 5
+
+
+def test_of_a_day_within_a_week_the_day_is_taken_and_kept_until_the_other_is_clearly_better() -> None:
+    hours = np.arange(1000.0)
+    day, week = np.sin(2.0 * np.pi * hours / 24.0), np.resize(noise(3, 168), 1000)
+    assert season(day, week) == 24
+    assert season(day, week, known=168) == 168
+    assert season(day + 0.9 * noise(4), week, known=24) == 168
+
+
+def test_a_season_must_have_come_three_times() -> None:
+    assert season(np.resize(noise(5, 40), 119)) == 0
+    assert season(np.resize(noise(5, 40), 120)) == 40
+
+
+def test_the_window_is_looked_at_at_first_often_and_then_once_as_it_has_passed() -> None:
+    assert [rows for rows in range(3500) if is_due(rows)] == [32, 64, 128, 256, 512, 1000, 2000, 3000]
+
+
+def test_columns_are_compared_with_the_mean_of_the_last_season() -> None:
+    """The average of 16 rows, whose mean age is nearest to that of 24, gives way to it."""
+    features = TableFeatures()
+    x_B = np.resize(noise(6, 24), 300) + 0.1 * noise(7, 300)
+    features.begin(Batch([""] * 300, [{"x": float(x), "y": 1.0} for x in x_B]))
+    for row in range(299):
+        features.encode(row)
+        features.learn(0.0, 1.0)
+    assert features.season == 24
+    features.encode(299)
+    stats_S = features.stats_NS[0]
+    mean = (x_B[275:299].mean() - stats_S[kernels.MEAN]) / kernels.deviation(stats_S)
+    z = (x_B[299] - stats_S[kernels.MEAN]) / kernels.deviation(stats_S)
+    change = features.context.values_D[1:5] * stats_S[kernels.SPREAD : kernels.SPREAD + 4]
+    assert change[2] == pytest.approx(z - mean, abs=1e-6)
+    assert change[1] != pytest.approx(z - mean, abs=1e-3)
+
+
+def test_without_earlier_rows_no_season_is_looked_for() -> None:
+    features = TableFeatures(earlier_rows=False)
+    features.begin(Batch([""] * 300, [{"x": float(row % 24)} for row in range(300)]))
+    for row in range(300):
+        features.encode(row)
+        features.learn(0.0, 1.0)
+    assert features.season == 0
+
+
+def test_the_label_of_a_season_ago_is_told() -> None:
+    history, context = LabelHistory(enabled=True), Dense()
+    pattern = [0, 0, 1, 0, 2, 1, 1]
+    for row in range(1500):
+        label = pattern[row % 7]
+        assert history.seasonal == (label if row >= 32 else -1), row
+        history.learn(label, context)
+
+
+def test_the_target_of_a_season_ago_is_told() -> None:
+    history = TargetHistory(table=None)
+    target_T = np.resize(noise(8, 30), 1100)
+    for target in target_T:
+        history.encode(0)
+        history.learn(float(target), 1.0)
+    history.encode(0)
+    told = history.lags.values_D[-3:] * history.last.scale + history.last.value
+    assert told == pytest.approx([target_T[1070], target_T[1069], target_T[1070:1100].mean()], abs=1e-6)
