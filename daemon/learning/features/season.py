@@ -16,13 +16,11 @@ Value = TypeVar("Value", np.float64, np.int64)
 # A season is looked for in the last so many rows; after these first ones, and then once in each window.
 WINDOW = 1000
 FIRST_LOOKS = (32, 64, 128, 256, 512)
-# It must have come so many times in what is looked at.
-TIMES = 3
-# Rows a season apart correlate by so much, and so many standard errors of rows that have nothing to do with each other; by so
-# much more than rows nearer to each other; and rows two seasons apart by most of that.
-CORRELATION, STANDARD_ERRORS, PROMINENCE, AGAIN = 0.4, 2.0, 0.3, 0.8
-# A longer season, or another than the one known, must correlate by so much more.
-MARGIN = 0.1
+# It must have come so many times in what is looked at; rows up to so many seasons apart are compared.
+TIMES, SEASONS = 3, 3
+# They correlate by so much, or their steps do, and by so many standard errors beyond that; by so much more than rows nearer to
+# each other; and at any number of seasons about as much. Steps tell a season under a walk, and of a walk none.
+OF_VALUES, OF_STEPS, STANDARD_ERRORS, PROMINENCE, ALIKE = 0.35, 0.1, 3.0, 0.3, 0.8
 MAX_COLUMNS = 64
 
 
@@ -35,22 +33,25 @@ def is_due(num_rows: int) -> bool:
 def season_of_numbers(ring_NW: Floats, size_N: Ints, next_N: Ints, known: int) -> int:
     """The shortest season, in rows, of N columns, each of whose numbers lie in a ring; 0 where there is none.
 
-    A season is a peak of the autocorrelation of a column's ranks, of those the first 64 columns that lacked no number. `known`
-    is the season found before, 0 for none, which stays as long as no other is better.
+    A season is a peak of the autocorrelation of the ranks of a column's steps from row to row, or where none has one, of its
+    values; of the first 64 columns that lacked no number. `known` is the season found before, 0 for none.
 
     >>> hours = np.arange(300.0) % 24
     >>> season_of_numbers(hours[None], np.array([300]), np.array([0]), 0)
     24
     """
     size = size_N.max() if len(size_N) else 0
-    height_L = np.zeros(size // TIMES + 1)
+    of_values_L, of_steps_L = np.zeros(size // TIMES + 1), np.zeros(size // TIMES + 1)
+    reach = 2 * len(of_values_L)
     num_columns = 0
     for n in range(len(size_N)):
         if 0 < size == size_N[n] and num_columns < MAX_COLUMNS:
             num_columns += 1
-            series_T = _in_order(ring_NW[n], size, next_N[n])
-            _raise_to_peaks(_rank_correlation(series_T, 2 * len(height_L)), size, known, height_L)
-    return _shortest(height_L, known)
+            value_T = _in_order(ring_NW[n], size, next_N[n])
+            step_T = value_T[1:] - value_T[:-1]
+            _raise_to_peaks(_rank_correlation(value_T, reach), OF_VALUES, size, known, of_values_L)
+            _raise_to_peaks(_rank_correlation(step_T, reach), OF_STEPS, size, known, of_steps_L)
+    return _shortest(of_steps_L, size, known) or _shortest(of_values_L, size, known)
 
 
 @compiled
@@ -61,8 +62,9 @@ def season_of_labels(ring_W: Ints, size: int, place: int, known: int) -> int:
     12
     """
     height_L = np.zeros(size // TIMES + 1)
-    _raise_to_peaks(_agreement(_in_order(ring_W, size, place), 2 * len(height_L)), size, known, height_L)
-    return _shortest(height_L, known)
+    label_T = _in_order(ring_W, size, place)
+    _raise_to_peaks(_agreement(label_T, 2 * len(height_L)), OF_VALUES, size, known, height_L)
+    return _shortest(height_L, size, known)
 
 
 @compiled
@@ -103,24 +105,44 @@ def _agreement(label_T: Ints, reach: int) -> Floats:
 
 
 @compiled
-def _raise_to_peaks(r_L: Floats, num_rows: int, known: int, height_L: Floats) -> None:
-    """Raise `height_L` to the correlation at those lags that may be a season; the one known need be no peak."""
-    least = CORRELATION + STANDARD_ERRORS / np.sqrt(num_rows)
+def _raise_to_peaks(r_L: Floats, correlation: float, num_rows: int, known: int, height_L: Floats) -> None:
+    """Raise `height_L` to the mean correlation of rows one, two and three seasons apart, at lags that may be a season.
+
+    They may where no lag near to them has more of it; the one that is known may without that.
+    """
+    mean_L, least_L = np.zeros(len(height_L)), np.zeros(len(height_L))
+    for lag in range(1, len(height_L)):
+        r_M = r_L[lag : SEASONS * lag + 1 : lag]  # as many as there are, at least two
+        mean_L[lag], least_L[lag] = r_M.mean(), r_M.min()
     lowest = r_L[1]
     for lag in range(2, len(height_L)):
-        r = r_L[lag]
-        peak = lag == known or (r >= r_L[lag - 1] and r >= r_L[lag + 1])
-        if peak and r >= least and r - lowest >= PROMINENCE and r_L[2 * lag] >= AGAIN * r:
-            height_L[lag] = max(height_L[lag], r)
-        lowest = min(lowest, r)
+        mean = mean_L[lag]
+        clear = mean >= max(correlation + STANDARD_ERRORS / np.sqrt(num_rows - 2 * lag), lowest + PROMINENCE)
+        if clear and _is_as_high(least_L[lag], mean, num_rows):
+            near = _near(lag)
+            if lag == known or mean >= mean_L[max(1, lag - near) : lag + near + 1].max():
+                height_L[lag] = max(height_L[lag], mean)
+        lowest = min(lowest, r_L[lag])
 
 
 @compiled
-def _shortest(height_L: Floats, known: int) -> int:
-    least = height_L.max() - MARGIN
-    if 0 < known < len(height_L) and height_L[known] > 0.0 and height_L[known] >= least:
-        return known
+def _shortest(height_L: Floats, num_rows: int, known: int) -> int:
+    """The shortest lag about as high as the highest, or the one known, where that is near to it; 0 where all are 0."""
+    highest = height_L.max()
     for lag in range(len(height_L)):
-        if height_L[lag] > 0.0 and height_L[lag] >= least:
-            return lag
+        if height_L[lag] > 0.0 and _is_as_high(height_L[lag], highest, num_rows):
+            stays = abs(known - lag) <= _near(lag) and _is_as_high(height_L[known], highest, num_rows)
+            return known if stays else lag
     return 0
+
+
+@compiled
+def _is_as_high(r: float, other: float, num_rows: int) -> bool:
+    """Whether a correlation is about another, as far as can be told of so many rows."""
+    return bool(r >= ALIKE * other - STANDARD_ERRORS * (1.0 - other * other) / np.sqrt(num_rows))
+
+
+@compiled
+def _near(lag: int) -> int:
+    """Within so many rows only the highest lag is a peak."""
+    return 1 + lag // 8

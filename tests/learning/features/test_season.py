@@ -53,12 +53,20 @@ def test_walks_seldom_have_one() -> None:
     assert sum(season(np.cumsum(noise(seed))) > 0 for seed in range(100)) <= 5
 
 
-def test_of_a_day_within_a_week_the_day_is_taken_and_kept_until_the_other_is_clearly_better() -> None:
+def test_of_a_day_within_a_week_the_day_is_taken_unless_the_week_is_clearly_better() -> None:
     hours = np.arange(1000.0)
     day, week = np.sin(2.0 * np.pi * hours / 24.0), np.resize(noise(3, 168), 1000)
     assert season(day, week) == 24
-    assert season(day, week, known=168) == 168
-    assert season(day + 0.9 * noise(4), week, known=24) == 168
+    assert season(day, week, known=168) == 24
+    assert season(day + 0.9 * noise(4), week) == 168
+
+
+def test_the_season_known_is_kept_beside_one_that_is_no_better() -> None:
+    """Days of 24 and of 25 hours, half of each: neither is a season of the other."""
+    hours = np.arange(1000.0)
+    series = np.sin(2.0 * np.pi * hours / 24.0), np.sin(2.0 * np.pi * hours / 25.0)
+    assert season(*series) == 24
+    assert season(*series, known=25) == 25
 
 
 def test_a_season_must_have_come_three_times() -> None:
@@ -102,7 +110,7 @@ def test_the_label_of_a_season_ago_is_told() -> None:
     pattern = [0, 0, 1, 0, 2, 1, 1]
     for row in range(1500):
         label = pattern[row % 7]
-        assert history.seasonal == (label if row >= 32 else -1), row
+        assert history.seasonal == (label if row >= 64 else -1), row
         history.learn(label, context)
 
 
