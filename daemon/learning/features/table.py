@@ -40,7 +40,7 @@ class TableFeatures(Extractor):
       categories, and four signs by hash for all others.
     - `context`, dense: z-scores; their change from the row before and from moving averages over 4, 16 and 64 rows, each over
       its mean size; the last two labels and their shares at half-lives of 4 and 32 rows (see `LabelHistory`). Where numbers
-      come again after a season (see `features/season.py`), the mean of the last one stands for the average of about its reach.
+      come again after a season (see `features/season.py`), the mean of the last one stands for the average over 64 rows.
     - `tiles`, `fine_tiles`, `context_tiles`: tokens by quantile of the same, with pairs of columns.
     - `marks_T`: what is there that mostly is not, by hash: the names of columns that have a number here and none in most rows,
       and from the second row on the names, or the categories, of columns that are new or past `max_columns`.

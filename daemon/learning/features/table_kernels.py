@@ -158,10 +158,9 @@ def learn_row(
 ) -> None:
     """Take a row into the statistics and rank windows of its numeric columns.
 
-    Where there is a season, the mean of the last one takes the place of the moving average that reaches back about as far.
+    Where there is a season, the mean of the last one takes the place of the moving average that reaches back furthest.
     """
     window = ring_NW.shape[1]
-    average = AVERAGE + (0 if season < 2.0 * np.sqrt(TAU_4 * TAU_16) else 1 if season < 2.0 * np.sqrt(TAU_16 * TAU_64) else 2)
     for n in range(len(value_N)):
         if kind_N[n] != NUMBER:
             stats_NS[n, ABSENT] += 1.0 if kind_N[n] == MISSING else 0.0
@@ -186,7 +185,7 @@ def learn_row(
         next_N[n] = (next_N[n] + 1) % window
         if season > 0:
             mean = _mean_of_last(min(season, size_N[n]), ring_NW[n], next_N[n])
-            stats_NS[n, average] = standardized(mean, stats_NS[n])
+            stats_NS[n, AVERAGE + 2] = standardized(mean, stats_NS[n])
 
 
 @compiled
