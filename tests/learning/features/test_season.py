@@ -123,3 +123,32 @@ def test_the_target_of_a_season_ago_is_told() -> None:
     history.encode(0)
     told = history.lags.values_D[-3:] * history.last.scale + history.last.value
     assert told == pytest.approx([target_T[1070], target_T[1069], target_T[1070:1100].mean()], abs=1e-6)
+
+
+def test_saved_and_loaded_all_goes_on_with_the_season() -> None:
+    """Over a look, and with the rings begun anew."""
+    table, other = TableFeatures(), TableFeatures()
+    targets, other_targets = TargetHistory(table=table), TargetHistory(table=other)
+    x_B = np.resize(noise(9, 12), 1100) + 0.1 * noise(10, 1100)
+    batch = Batch([""] * 1100, [{"x": float(x), "y": float(row % 12)} for row, x in enumerate(x_B)])
+    table.begin(batch)
+    other.begin(batch)
+    for row in range(990):
+        table.encode(row)
+        table.learn(float(row % 5 % 2), 1.0)
+        targets.encode(row)
+        targets.learn(float(x_B[row]), 1.0)
+    other.load_state_dict(table.state_dict())
+    other_targets.load_state_dict(targets.state_dict())
+    for row in range(990, 1100):
+        for features, history in ((table, targets), (other, other_targets)):
+            features.encode(row)
+            history.encode(row)
+        assert other.season == table.season == 12
+        assert other.labels.seasonal == table.labels.seasonal == row % 5 % 2
+        assert other.context.values_D.tobytes() == table.context.values_D.tobytes()
+        assert other.context_tiles.hashes_T.tobytes() == table.context_tiles.hashes_T.tobytes()
+        assert other_targets.lags.values_D.tobytes() == targets.lags.values_D.tobytes()
+        for features, history in ((table, targets), (other, other_targets)):
+            features.learn(float(row % 5 % 2), 1.0)
+            history.learn(float(x_B[row]), 1.0)
