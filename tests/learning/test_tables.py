@@ -290,6 +290,16 @@ def test_what_is_above_its_mean_of_a_day_is_told_once_the_day_is_found() -> None
     assert (output_BC.argmax(axis=1) != above_B)[1000:].sum() <= 5
 
 
+def test_labels_that_come_again_are_told_once_their_season_is_found() -> None:
+    """A pattern of 30 labels, of which neither the last two nor the columns, noise, say what comes next."""
+    random = np.random.default_rng(3)
+    target_B = np.resize(random.integers(0, 2, 30), 1500).astype(np.float64)
+    target_B = np.abs(target_B - target_B[0])
+    batch = Batch([""] * 1500, [{"x": float(x)} for x in random.normal(size=1500)])
+    output_BC = make_mixture().learn(batch, target_B, np.ones(1500))
+    assert (output_BC.argmax(axis=1) != target_B)[500:].sum() <= 20
+
+
 def test_a_rare_label_without_a_cause_costs_no_more_than_knowing_how_often_it_comes() -> None:
     """1 in 100, independent of the columns: the entropy is .056, and the pool, unlike most of its experts, comes near."""
     random = np.random.default_rng(5)

@@ -14,28 +14,29 @@ from daemon.state import State
 # Categories of one column that get an input of their own; those after them share inputs by a code of random signs.
 ONE_HOT = 16
 CODE_WIDTH = 4
-NUMBER, MISSING_MARK, CHANGES, CODE = range(4)
+NUMBER, MISSING_MARK, CHANGES, CODE, SEASON = range(5)
 
 
 class ColumnInputs:
     """Gives inputs of `current` and `context` to columns: for a number, a missing mark, a category, and a code of categories.
 
     `slot_NS` holds where each of a column's inputs starts, -1 where it has none yet: its number in `current`, its missing mark,
-    its number and changes in `context`, the code that its later categories share. Inputs are never given back.
+    its number and changes in `context`, the code that its later categories share, its change from the last season in `context`.
+    Inputs are never given back.
 
-    Memory: 40 bytes a column, and 16 categories a column.
+    Memory: 48 bytes a column, and 16 categories a column.
     """
 
     def __init__(self, *, current: Dense, context: Dense) -> None:
         self._current, self._context = current, context
         self._category_slot: dict[int, int] = {}
-        self.slot_NS = np.full((0, 4), -1, dtype=np.int64)
+        self.slot_NS = np.full((0, 5), -1, dtype=np.int64)
         self._num_categories_N = np.zeros(0, dtype=np.int64)
         self.mark_D: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         """Inputs of `current` that are no numbers: missing marks and categories, in the order in which they came."""
 
     def add_columns(self, num_new: int) -> None:
-        self.slot_NS = np.concatenate([self.slot_NS, np.full((num_new, 4), -1, dtype=np.int64)])
+        self.slot_NS = np.concatenate([self.slot_NS, np.full((num_new, 5), -1, dtype=np.int64)])
         self._num_categories_N = np.concatenate([self._num_categories_N, np.zeros(num_new, dtype=np.int64)])
 
     def learn(self, kind_N: NDArray[np.int64], category_N: NDArray[np.uint64], categorical: Sequence[int]) -> None:
@@ -44,6 +45,12 @@ class ColumnInputs:
             self._widen(column, kind_N[column])
         for column in categorical:
             self._add_category(column, int(category_N[column]))
+
+    def add_seasons(self) -> None:
+        """Give each column that has changes one from the last season, where it has none yet."""
+        columns = np.flatnonzero((self.slot_NS[:, CHANGES] >= 0) & (self.slot_NS[:, SEASON] < 0))
+        self.slot_NS[columns, SEASON] = self._context.width + np.arange(len(columns))
+        self._context.widen(self._context.width + len(columns))
 
     def encode_categories(self, category_N: NDArray[np.uint64], categorical: Sequence[int]) -> None:
         """Write the categories of the current row into `current`."""

@@ -15,12 +15,12 @@ Value = TypeVar("Value", np.float64, np.int64)
 
 # A season is looked for in the last so many rows; after these first ones, and then once in each window.
 WINDOW = 1000
-FIRST_LOOKS = (32, 64, 128, 256, 512)
+FIRST_LOOKS = (64, 128, 256, 512)
 # It must have come so many times in what is looked at; rows up to so many seasons apart are compared.
 TIMES, SEASONS = 3, 3
-# They correlate by so much, or their steps do, and by so many standard errors beyond that; by so much more than rows nearer to
-# each other; and at any number of seasons about as much. Steps tell a season under a walk, and of a walk none.
-OF_VALUES, OF_STEPS, STANDARD_ERRORS, PROMINENCE, ALIKE = 0.35, 0.1, 3.0, 0.3, 0.8
+# They correlate by so much at least, or their steps do; by so much more than rows nearer to each other; and at any number of
+# seasons about as much, by so many standard errors. Steps tell a season under a walk, and of a walk none.
+OF_VALUES, OF_STEPS, PROMINENCE, ALIKE, STANDARD_ERRORS = 0.4, 0.2, 0.3, 0.8, 3.0
 MAX_COLUMNS = 64
 
 
@@ -30,27 +30,25 @@ def is_due(num_rows: int) -> bool:
 
 
 @compiled
-def season_of_numbers(ring_NW: Floats, size_N: Ints, next_N: Ints, known: int) -> int:
-    """The shortest season, in rows, of N columns, each of whose numbers lie in a ring; 0 where there is none.
+def season_of_numbers(ring_NW: Floats, next_N: Ints, column_C: Ints, size: int, known: int) -> int:
+    """The shortest season, in rows, of the last `size` numbers of the first 64 columns named; 0 where there is none.
 
-    A season is a peak of the autocorrelation of the ranks of a column's steps from row to row, or where none has one, of its
-    values; of the first 64 columns that lacked no number. `known` is the season found before, 0 for none.
+    Numbers of column n lie in `ring_NW[n]`, whose next place is `next_N[n]`. A season is a peak of the autocorrelation of the
+    ranks of a column's steps from row to row, or where none has one, of its numbers. `known` is the season found before, 0 for
+    none.
 
     >>> hours = np.arange(300.0) % 24
-    >>> season_of_numbers(hours[None], np.array([300]), np.array([0]), 0)
+    >>> season_of_numbers(hours[None], np.array([0]), np.array([0]), 300, 0)
     24
     """
-    size = size_N.max() if len(size_N) else 0
+    num_columns = min(MAX_COLUMNS, len(column_C))
     of_values_L, of_steps_L = np.zeros(size // TIMES + 1), np.zeros(size // TIMES + 1)
     reach = 2 * len(of_values_L)
-    num_columns = 0
-    for n in range(len(size_N)):
-        if 0 < size == size_N[n] and num_columns < MAX_COLUMNS:
-            num_columns += 1
-            value_T = _in_order(ring_NW[n], size, next_N[n])
-            step_T = value_T[1:] - value_T[:-1]
-            _raise_to_peaks(_rank_correlation(value_T, reach), OF_VALUES, size, known, of_values_L)
-            _raise_to_peaks(_rank_correlation(step_T, reach), OF_STEPS, size, known, of_steps_L)
+    for n in column_C[:num_columns]:
+        value_T = _in_order(ring_NW[n], size, next_N[n])
+        step_T = value_T[1:] - value_T[:-1]
+        _raise_to_peaks(_rank_correlation(value_T, reach), OF_VALUES, size, num_columns, known, of_values_L)
+        _raise_to_peaks(_rank_correlation(step_T, reach), OF_STEPS, size, num_columns, known, of_steps_L)
     return _shortest(of_steps_L, size, known) or _shortest(of_values_L, size, known)
 
 
@@ -63,7 +61,7 @@ def season_of_labels(ring_W: Ints, size: int, place: int, known: int) -> int:
     """
     height_L = np.zeros(size // TIMES + 1)
     label_T = _in_order(ring_W, size, place)
-    _raise_to_peaks(_agreement(label_T, 2 * len(height_L)), OF_VALUES, size, known, height_L)
+    _raise_to_peaks(_agreement(label_T, 2 * len(height_L)), OF_VALUES, size, 1, known, height_L)
     return _shortest(height_L, size, known)
 
 
@@ -77,48 +75,68 @@ def _in_order(ring_W: NDArray[Value], size: int, place: int) -> NDArray[Value]:
 
 
 @compiled
-def _rank_correlation(value_T: Floats, reach: int) -> Floats:
-    """(reach,) the autocorrelation of the ranks at each lag, 0 throughout where all values are one."""
-    r_L = np.zeros(reach)
+def _rank_correlation(value_T: Floats, reach: int) -> tuple[Floats, Floats]:
+    """(reach,) the autocorrelation of the ranks at each lag and, as far as rows are independent, its variance."""
     sorted_T = np.sort(value_T)
     rank_T = np.searchsorted(sorted_T, value_T) + np.searchsorted(sorted_T, value_T, side="right") - float(len(value_T))
     power = (rank_T * rank_T).mean()
-    for lag in range(1, min(reach, len(value_T)) if power > 0.0 else 0):
-        total = 0.0
-        for t in range(lag, len(value_T)):
-            total += rank_T[t] * rank_T[t - lag]
-        r_L[lag] = total / (len(value_T) - lag) / power
-    return r_L
+    r_L, variance_L = np.zeros(reach), np.zeros(reach)
+    if power > 0.0:
+        for t in range(1, len(value_T)):
+            for lag in range(1, min(reach, t + 1)):
+                product = rank_T[t] * rank_T[t - lag]
+                r_L[lag] += product
+                variance_L[lag] += product * product
+        most_L = power * (len(value_T) - np.arange(reach))
+        r_L /= most_L
+        variance_L /= most_L * most_L
+    return r_L, variance_L
 
 
 @compiled
-def _agreement(label_T: Ints, reach: int) -> Floats:
-    """(reach,) how much more often labels are equal at each lag than by chance (Cohen's kappa), 0 where all are one."""
-    r_L = np.zeros(reach)
-    by_chance = ((np.bincount(label_T) / len(label_T)) ** 2).sum()
-    for lag in range(1, min(reach, len(label_T)) if by_chance < 1.0 else 0):
-        num_equal = 0
-        for t in range(lag, len(label_T)):
-            num_equal += label_T[t] == label_T[t - lag]
-        r_L[lag] = (num_equal / (len(label_T) - lag) - by_chance) / (1.0 - by_chance)
-    return r_L
+def _agreement(label_T: Ints, reach: int) -> tuple[Floats, Floats]:
+    """(reach,) the same for labels, by what of their being equal chance does not explain (Cohen's kappa)."""
+    share_K = np.bincount(label_T) / len(label_T)
+    by_chance = (share_K * share_K).sum()
+    r_L, variance_L = np.zeros(reach), np.zeros(reach)
+    if by_chance < 1.0:
+        for t in range(1, len(label_T)):
+            for lag in range(1, min(reach, t + 1)):
+                label, before = label_T[t], label_T[t - lag]
+                product = (1.0 if label == before else 0.0) - share_K[label] - share_K[before] + by_chance
+                r_L[lag] += product
+                variance_L[lag] += product * product
+        most_L = (1.0 - by_chance) * (len(label_T) - np.arange(reach))
+        r_L /= most_L
+        variance_L /= most_L * most_L
+    return r_L, variance_L
 
 
 @compiled
-def _raise_to_peaks(r_L: Floats, correlation: float, num_rows: int, known: int, height_L: Floats) -> None:
+def _raise_to_peaks(
+    r: tuple[Floats, Floats], least: float, num_rows: int, num_columns: int, known: int, height_L: Floats
+) -> None:
     """Raise `height_L` to the mean correlation of rows one, two and three seasons apart, at lags that may be a season.
 
-    They may where no lag near to them has more of it; the one that is known may without that.
+    They may where it is `least` and more than the largest of so many columns and lags has by chance, and no lag near to them
+    has more; the one that is known may without that. Chance does more where rows resemble those before them (Bartlett's
+    formula, up to the first lag where they do not).
     """
+    r_L, variance_L = r
     mean_L, least_L = np.zeros(len(height_L)), np.zeros(len(height_L))
     for lag in range(1, len(height_L)):
         r_M = r_L[lag : SEASONS * lag + 1 : lag]  # as many as there are, at least two
         mean_L[lag], least_L[lag] = r_M.mean(), r_M.min()
+    resemblance, lag = 1.0, 1
+    while lag < len(height_L) and r_L[lag] > 0.0:
+        resemblance += 2.0 * r_L[lag] ** 2
+        lag += 1
+    largest = np.sqrt(2.0 * np.log(num_columns * len(height_L)))
     lowest = r_L[1]
     for lag in range(2, len(height_L)):
-        mean = mean_L[lag]
-        clear = mean >= max(correlation + STANDARD_ERRORS / np.sqrt(num_rows - 2 * lag), lowest + PROMINENCE)
-        if clear and _is_as_high(least_L[lag], mean, num_rows):
+        mean, variance = mean_L[lag], resemblance * max(variance_L[lag], 1.0 / (num_rows - 2 * lag))
+        by_chance = np.tanh(largest * np.sqrt(variance))
+        if mean >= max(least, by_chance, lowest + PROMINENCE) and _is_as_high(least_L[lag], mean, num_rows):
             near = _near(lag)
             if lag == known or mean >= mean_L[max(1, lag - near) : lag + near + 1].max():
                 height_L[lag] = max(height_L[lag], mean)
@@ -131,7 +149,7 @@ def _shortest(height_L: Floats, num_rows: int, known: int) -> int:
     highest = height_L.max()
     for lag in range(len(height_L)):
         if height_L[lag] > 0.0 and _is_as_high(height_L[lag], highest, num_rows):
-            stays = abs(known - lag) <= _near(lag) and _is_as_high(height_L[known], highest, num_rows)
+            stays = abs(known - lag) <= _near(lag) and known < len(height_L) and _is_as_high(height_L[known], highest, num_rows)
             return known if stays else lag
     return 0
 

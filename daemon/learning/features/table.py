@@ -26,7 +26,7 @@ SUMMARY_WIDTH = 64
 # Beyond this a number is drawn in, so that no square overflows.
 LARGEST = 1e100
 PAIRS = 64
-TOKENS_PER_COLUMN = 2 + 6 * kernels.NUM_CHANGES
+TOKENS_PER_COLUMN = 2 + 6 * kernels.WITH_SEASON
 
 
 class TableFeatures(Extractor):
@@ -39,8 +39,8 @@ class TableFeatures(Extractor):
       values; an input that marks a missing value, where one was ever missing; one input for each of a column's first 16
       categories, and four signs by hash for all others.
     - `context`, dense: z-scores; their change from the row before and from moving averages over 4, 16 and 64 rows, each over
-      its mean size; the last two labels and their shares at half-lives of 4 and 32 rows (see `LabelHistory`). Where numbers
-      come again after a season (see `features/season.py`), the mean of the last one stands for the average over 64 rows.
+      its mean size; the last two labels and their shares at half-lives of 4 and 32 rows (see `LabelHistory`); from the
+      row on where numbers come again after a season (see `features/season.py`), their change from the mean of the last one.
     - `tiles`, `fine_tiles`, `context_tiles`: tokens by quantile of the same, with pairs of columns.
     - `marks_T`: what is there that mostly is not, by hash: the names of columns that have a number here and none in most rows,
       and from the second row on the names, or the categories, of columns that are new or past `max_columns`.
@@ -110,7 +110,7 @@ class TableFeatures(Extractor):
         self.raw_N = np.full(n, np.nan)
         self.z_N = np.zeros(n)
         self._rank_N = np.zeros(n)
-        self._change_NC = np.zeros((n, kernels.NUM_CHANGES))
+        self._change_NC = np.zeros((n, kernels.WITH_SEASON))
         self._token_T = np.zeros(5 * n + PAIRS, dtype=np.uint64)
         self._fine_token_T = np.zeros(5 * n + PAIRS, dtype=np.uint64)
 
@@ -126,7 +126,7 @@ class TableFeatures(Extractor):
         self._read_row()
         kernels.measure_row(
             self.value_N, self._kind_N, self.stats_NS, self._sorted_NW, self._size_N,
-            self.z_N, self._rank_N, self._change_NC, self.known_N,
+            self.z_N, self._rank_N, self._change_NC, self.known_N, self._num_changes,
         )  # fmt: skip
         if not self._earlier_rows:
             self._change_NC[:] = 0.0
@@ -176,7 +176,7 @@ class TableFeatures(Extractor):
         room = TOKENS_PER_COLUMN * len(self._names) + 4 + self.labels.share_CH.size
         token_T = np.empty(room, dtype=np.uint64)
         num_context = tile_kernels.tile_context(
-            self._key_N, self.category_N, self.known_N, self._rank_N, self._change_NC,
+            self._key_N, self.category_N, self.known_N, self._rank_N, self._change_NC, self._num_changes,
             self.labels.last_L, self.labels.seasonal, self.labels.share_CH, token_T,
         )  # fmt: skip
         self.context_tiles.hashes_T = token_T[:num_context]
@@ -215,8 +215,23 @@ class TableFeatures(Extractor):
             self.value_N, self._kind_N, self.stats_NS, self._ring_NW, self._sorted_NW, self._size_N, self._next_N, self.season
         )
         if self._earlier_rows and is_due(self._num_learned):
-            self.season = season_of_numbers(self._ring_NW, self._size_N, self._next_N, self.season)
+            self._look_for_season()
         self.labels.learn(int(target), self.context)
+
+    @property
+    def _num_changes(self) -> int:
+        return kernels.WITH_SEASON if self.season else kernels.NUM_CHANGES
+
+    def _look_for_season(self) -> None:
+        """In columns that had a number in every row that the window holds, or would hold."""
+        size = min(self._num_learned, self._window)
+        unbroken_N = np.flatnonzero(self.stats_NS[:, kernels.UNBROKEN] >= size)
+        before, self.season = self.season, season_of_numbers(self._ring_NW, self._next_N, unbroken_N, size, self.season)
+        if self.season != before:
+            self.stats_NS[:, kernels.SEASON_ROWS] = 0.0
+            self.stats_NS[:, kernels.SPREAD + kernels.NUM_CHANGES] = 0.0
+        if self.season:
+            self._inputs.add_seasons()
 
     def _discover(self) -> None:
         """Take in new columns, and inputs that the current row is the first to need."""

@@ -14,10 +14,13 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 # Columns of `stats_NS`.
-COUNT, MEAN, SQUARES, PREVIOUS, AVERAGE, SPREAD, OUTLIERS, ABSENT, NUM_STATS = 0, 1, 2, 3, 4, 7, 11, 12, 13
+COUNT, MEAN, SQUARES, PREVIOUS, AVERAGE, SEASON, SPREAD, OUTLIERS, ABSENT, UNBROKEN, SEASON_ROWS, NUM_STATS = (
+    0, 1, 2, 3, 4, 7, 8, 13, 14, 15, 16, 17,
+)  # fmt: skip
 # Time constants of the moving averages, in rows: within an hour, a day and a week of hourly data.
 TAU_4, TAU_16, TAU_64 = 4.0, 16.0, 64.0
-NUM_CHANGES = 4
+# Changes from the row before and from those averages; where there is a season, one more, from the mean of the last.
+NUM_CHANGES, WITH_SEASON = 4, 5
 Z_LIMIT = 5.0
 # A value so many standard deviations away is a fault of the sender: it counts as missing and stays out of the statistics,
 # until so many came in a row that the column must have changed its unit.
@@ -115,8 +118,9 @@ def measure_row(
     rank_N: Floats,
     change_NC: Floats,
     known_N: Ints,
+    num_changes: int,
 ) -> None:
-    """Fill z, rank and the four changes of every column; `known_N` is `kind_N` with outliers taken as missing."""
+    """Fill z, rank and the changes of every column; `known_N` is `kind_N` with outliers taken as missing."""
     for n in range(len(value_N)):
         known_N[n] = kind_N[n]
         z_N[n] = 0.0
@@ -129,7 +133,7 @@ def measure_row(
             continue
         z_N[n] = standardized(value_N[n], stats_NS[n])
         rank_N[n] = rank(value_N[n], sorted_NW[n], size_N[n])
-        for c in range(NUM_CHANGES):
+        for c in range(num_changes):
             spread = stats_NS[n, SPREAD + c]
             if spread > 0.0:
                 change = (z_N[n] - stats_NS[n, PREVIOUS + c]) / spread
@@ -156,24 +160,24 @@ def learn_row(
     next_N: Ints,
     season: int,
 ) -> None:
-    """Take a row into the statistics and rank windows of its numeric columns.
-
-    Where there is a season, the mean of the last one takes the place of the moving average that reaches back furthest.
-    """
+    """Take a row into the statistics and rank windows of its numeric columns; `season` is 0 where there is none."""
     window = ring_NW.shape[1]
     for n in range(len(value_N)):
         if kind_N[n] != NUMBER:
             stats_NS[n, ABSENT] += 1.0 if kind_N[n] == MISSING else 0.0
+            stats_NS[n, UNBROKEN] = 0.0
             continue
         value = value_N[n]
         if is_outlier(value, stats_NS[n]):
             stats_NS[n, OUTLIERS] += 1.0
+            stats_NS[n, UNBROKEN] = 0.0
             if stats_NS[n, OUTLIERS] < OUTLIER_RUN:
                 continue
             stats_NS[n, :] = 0.0
             size_N[n] = 0
             next_N[n] = 0
         stats_NS[n, OUTLIERS] = 0.0
+        stats_NS[n, UNBROKEN] += 1.0
         _learn_changes(value, stats_NS[n])
         _learn_moments(value, stats_NS[n])
         if size_N[n] == window:
@@ -185,7 +189,8 @@ def learn_row(
         next_N[n] = (next_N[n] + 1) % window
         if season > 0:
             mean = _mean_of_last(min(season, size_N[n]), ring_NW[n], next_N[n])
-            stats_NS[n, AVERAGE + 2] = standardized(mean, stats_NS[n])
+            stats_NS[n, SEASON] = standardized(mean, stats_NS[n])
+            stats_NS[n, SEASON_ROWS] += 1.0
 
 
 @compiled
@@ -202,11 +207,13 @@ def _learn_changes(value: float, stats_S: Floats) -> None:
     count = stats_S[COUNT]
     if count == 0.0:
         return
-    for c in range(NUM_CHANGES):
-        change = abs(z - stats_S[PREVIOUS + c])
-        if count >= SETTLED_ROWS:  # a spike must not flatten all that is usual
-            change = min(change, SPREAD_LIMIT * stats_S[SPREAD + c])
-        stats_S[SPREAD + c] += (change - stats_S[SPREAD + c]) / count
+    for c in range(WITH_SEASON):
+        num = stats_S[SEASON_ROWS] if c == NUM_CHANGES else count
+        if num > 0.0:
+            change = abs(z - stats_S[PREVIOUS + c])
+            if num >= SETTLED_ROWS:  # a spike must not flatten all that is usual
+                change = min(change, SPREAD_LIMIT * stats_S[SPREAD + c])
+            stats_S[SPREAD + c] += (change - stats_S[SPREAD + c]) / num
     stats_S[PREVIOUS] = z
     stats_S[AVERAGE] += (z - stats_S[AVERAGE]) / TAU_4
     stats_S[AVERAGE + 1] += (z - stats_S[AVERAGE + 1]) / TAU_16
@@ -257,7 +264,7 @@ def dense_row(
     current_D: NDArray[np.float32],
     context_D: NDArray[np.float32],
 ) -> None:
-    """Dense inputs of one row. `slot_NS` holds, a column, where its number, its missing mark and its changes stand, or -1."""
+    """Dense inputs of one row. `slot_NS` holds, a column, where its inputs stand (see `ColumnInputs`), or -1."""
     current_D[:] = 0.0
     context_D[:] = 0.0
     for n in range(len(known_N)):
@@ -268,6 +275,8 @@ def dense_row(
             context_D[place] = z_N[n]
             for c in range(NUM_CHANGES):
                 context_D[place + 1 + c] = change_NC[n, c]
+            if slot_NS[n, 4] >= 0:
+                context_D[slot_NS[n, 4]] = change_NC[n, NUM_CHANGES]
         elif known_N[n] == MISSING and slot_NS[n, 1] >= 0:
             current_D[slot_NS[n, 1]] = 1.0
 

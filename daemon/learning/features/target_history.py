@@ -129,8 +129,8 @@ class TargetHistory(Extractor):
             self._ring_L[(self._num_rows - 1) % len(self._ring_L)] = target
             self.last.value = target
             if is_due(self._num_rows):
-                size, place = np.array([min(self._num_rows, WINDOW)]), np.array([self._num_rows % WINDOW])
-                self._season = season_of_numbers(self._ring_L[None], size, place, self._season)
+                size, place = min(self._num_rows, WINDOW), np.array([self._num_rows % WINDOW])
+                self._season = season_of_numbers(self._ring_L[None], place, np.array([0]), size, self._season)
 
     def state_dict(self) -> State:
         return {

@@ -111,6 +111,7 @@ def tile_context(
     known_N: Ints,
     rank_N: Floats,
     change_NC: Floats,
+    num_changes: int,
     label_L: Ints,
     seasonal: int,
     share_CL: Floats,
@@ -135,14 +136,15 @@ def tile_context(
         token_T[t + 1] = mix_bits(key, 3000 + _bin(u, 32, 0.0))
         t += 2
         sixth = _bin(u, 6, 0.0)
-        for c in range(NUM_CHANGES):
+        for c in range(num_changes):
             share = 0.5 + 0.5 * change_NC[n, c] / (1.0 + abs(change_NC[n, c]))
             change_key = key + np.uint64(10 + c)
             token_T[t] = mix_bits(change_key, 7000 + _bin(share, 8, 0.0))
             token_T[t + 1] = mix_bits(change_key, 8000 + _bin(share, 24, 0.0))
             token_T[t + 2] = mix_bits(change_key, 9000 + 16 * _bin(share, 6, 0.0) + sixth)
             token_T[t + 3] = mix_bits(change_key, 11000 + _bin(share, 24, 0.5))
-            other = 0.5 + 0.5 * change_NC[n, c - 1] / (1.0 + abs(change_NC[n, c - 1]))  # of the first: the last
+            beside = change_NC[n, c - 1 if c > 0 else NUM_CHANGES - 1]
+            other = 0.5 + 0.5 * beside / (1.0 + abs(beside))
             token_T[t + 4] = mix_bits(change_key, 12000 + 16 * _bin(share, 8, 0.0) + _bin(other, 8, 0.0))
             t += 5
             if last >= 0:

@@ -19,9 +19,8 @@ Floats = NDArray[np.float64]
 
 def season(*series: Floats, known: int = 0) -> int:
     """Of series that fill their rings, which begin somewhere in the middle."""
-    size = len(series[0])
-    ring_NW = np.array([np.roll(x, 7) for x in series])
-    return season_of_numbers(ring_NW, np.full(len(series), size), np.full(len(series), 7), known)
+    ring_NW, num = np.array([np.roll(x, 7) for x in series]), len(series)
+    return season_of_numbers(ring_NW, np.full(num, 7), np.arange(num), len(series[0]), known)
 
 
 def noise(seed: int, num: int = WINDOW) -> Floats:
@@ -45,12 +44,41 @@ def test_noise_walks_trends_and_constants_have_none(seed: int) -> None:
     labels = np.random.default_rng(seed).integers(0, 2 + seed % 4, WINDOW)
     assert season_of_labels(labels, WINDOW, 0, 0) == 0
     assert season_of_labels(np.sort(labels), WINDOW, 0, 0) == 0
-    for first in (32, 64, 128):
+    for first in (64, 128):
         assert season_of_labels(labels, first, first, 0) == 0
 
 
 def test_walks_seldom_have_one() -> None:
     assert sum(season(np.cumsum(noise(seed))) > 0 for seed in range(100)) <= 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_many_columns_none_has_one_by_chance(seed: int) -> None:
+    """Also not where values are held for five rows, or rare, which correlate at some lags more than noise does."""
+    random = np.random.default_rng(seed)
+    walks = [np.cumsum(random.normal(size=WINDOW)) for _ in range(20)]
+    rare = [(random.random(WINDOW) < 0.1).astype(np.float64) for _ in range(20)]
+    held = [np.repeat(random.normal(size=WINDOW // 5), 5) for _ in range(4)]
+    assert season(*walks, *rare, *held) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_under_a_walk_the_steps_tell_it(seed: int) -> None:
+    walk = 0.0
+    series = np.sin(2.0 * np.pi * np.arange(WINDOW) / 24.0)
+    for row, step in enumerate(noise(seed)):
+        walk = 0.98 * walk + 0.3 * step
+        series[row] += walk
+    assert season(series) == 24
+
+
+def test_a_half_that_is_about_alike_is_no_season() -> None:
+    half = np.random.default_rng(11).permutation(np.linspace(-2.0, 2.0, 12))
+    assert season(np.resize(np.concatenate([half, half + 1.5 * noise(12, 12)]), WINDOW)) == 24
+
+
+def test_a_season_known_that_is_longer_than_what_is_looked_at_is_given_up() -> None:
+    assert season(np.resize(noise(13, 20), 200), known=300) == 20
 
 
 def test_of_a_day_within_a_week_the_day_is_taken_unless_the_week_is_clearly_better() -> None:
@@ -75,11 +103,10 @@ def test_a_season_must_have_come_three_times() -> None:
 
 
 def test_the_window_is_looked_at_at_first_often_and_then_once_as_it_has_passed() -> None:
-    assert [rows for rows in range(3500) if is_due(rows)] == [32, 64, 128, 256, 512, 1000, 2000, 3000]
+    assert [rows for rows in range(3500) if is_due(rows)] == [64, 128, 256, 512, 1000, 2000, 3000]
 
 
 def test_columns_are_compared_with_the_mean_of_the_last_season() -> None:
-    """The average of 64 rows gives way to it."""
     features = TableFeatures()
     x_B = np.resize(noise(6, 24), 300) + 0.1 * noise(7, 300)
     features.begin(Batch([""] * 300, [{"x": float(x), "y": 1.0} for x in x_B]))
@@ -91,9 +118,35 @@ def test_columns_are_compared_with_the_mean_of_the_last_season() -> None:
     stats_S = features.stats_NS[0]
     mean = (x_B[275:299].mean() - stats_S[kernels.MEAN]) / kernels.deviation(stats_S)
     z = (x_B[299] - stats_S[kernels.MEAN]) / kernels.deviation(stats_S)
-    change = features.context.values_D[1:5] * stats_S[kernels.SPREAD : kernels.SPREAD + 4]
-    assert change[3] == pytest.approx(z - mean, abs=1e-6)
-    assert change[2] != pytest.approx(z - mean, abs=1e-3)
+    spread = stats_S[kernels.SPREAD + kernels.NUM_CHANGES]
+    assert 0.5 < spread < 1.5
+    assert features.context.values_D[-2] * spread == pytest.approx(z - mean, abs=1e-6)
+    assert features.context.values_D[-1] == 0.0  # of y, which never changes
+
+
+def learned(rows: list[dict[str, float | str]]) -> TableFeatures:
+    features = TableFeatures()
+    features.begin(Batch([""] * len(rows), rows))
+    for row in range(len(rows)):
+        features.encode(row)
+        features.learn(0.0, 1.0)
+    return features
+
+
+def test_the_season_of_a_column_that_ends_is_given_up_and_one_with_holes_has_none() -> None:
+    """Their numbers are no longer so many rows apart as they are places."""
+    assert learned([{"hour": row % 24, "x": x} for row, x in enumerate(noise(14, 1000).tolist())]).season == 24
+    ended = [{"x": x} | ({"hour": row % 24} if row < 1100 else {}) for row, x in enumerate(noise(14, 2000).tolist())]
+    assert learned(ended).season == 0
+    holes = [{"x": x} | ({"hour": row % 24} if row % 10 else {}) for row, x in enumerate(noise(14, 1000).tolist())]
+    assert learned(holes).season == 0
+
+
+def test_a_column_in_another_unit_begins_anew() -> None:
+    """Its ring holds fewer numbers than three of the seasons known."""
+    rows: list[dict[str, float | str]] = [{"x": float(row % 180)} for row in range(1500)]
+    rows += [{"x": 1e9 * (1 + row % 160)} for row in range(2500)]
+    assert learned(rows).season == 160
 
 
 def test_without_earlier_rows_no_season_is_looked_for() -> None:
@@ -123,6 +176,17 @@ def test_the_target_of_a_season_ago_is_told() -> None:
     history.encode(0)
     told = history.lags.values_D[-3:] * history.last.scale + history.last.value
     assert told == pytest.approx([target_T[1070], target_T[1069], target_T[1070:1100].mean()], abs=1e-6)
+
+
+def test_where_targets_have_no_season_that_of_the_columns_is_told() -> None:
+    table = learned([{"hour": float(row % 12)} for row in range(256)])
+    history, target_T = TargetHistory(table=table), noise(15, 256)
+    for target in target_T:
+        history.encode(0)
+        history.learn(float(target), 1.0)
+    history.encode(0)
+    told = history.lags.values_D[-3:] * history.last.scale + history.last.value
+    assert told == pytest.approx([target_T[244], target_T[243], target_T[244:].mean()], abs=1e-6)
 
 
 def test_saved_and_loaded_all_goes_on_with_the_season() -> None:
