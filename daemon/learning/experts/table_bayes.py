@@ -12,9 +12,10 @@ from daemon.learning.experts.base import Expert, array_bytes
 from daemon.learning.experts.slots import Cells, Slots, SlotTable
 from daemon.learning.experts.tempered import TemperedSoftmax
 from daemon.learning.experts.word_bayes import WordBayes
+from daemon.learning.features.column_kernels import RARE
 from daemon.learning.features.sparse_row import CATEGORY_BITS, MAX_SLOTS
 from daemon.learning.features.table import TableFeatures
-from daemon.learning.features.table_kernels import CATEGORY, MISSING, NUMBER, RARE
+from daemon.learning.features.table_kernels import CATEGORY, MISSING, NUMBER
 from daemon.state import State
 
 Floats = NDArray[np.float64]

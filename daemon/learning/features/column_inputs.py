@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.learning.features import table_kernels as kernels
+from daemon.learning.features.column_kernels import CHANGES, CODE, MISSING_MARK, NUM_SLOTS, SEASON, SLOT, column_without_inputs
 from daemon.learning.features.inputs import Dense
+from daemon.learning.features.table_kernels import MISSING, NUM_CHANGES, NUMBER
 from daemon.state import State
 
 # Categories of one column that get an input of their own; those after them share inputs by a code of random signs.
 ONE_HOT = 16
 CODE_WIDTH = 4
-NUMBER, MISSING_MARK, CHANGES, CODE, SEASON = range(5)
 
 
 class ColumnInputs:
@@ -30,18 +30,18 @@ class ColumnInputs:
     def __init__(self, *, current: Dense, context: Dense) -> None:
         self._current, self._context = current, context
         self._category_slot: dict[int, int] = {}
-        self.slot_NS = np.full((0, 5), -1, dtype=np.int64)
+        self.slot_NS = np.full((0, NUM_SLOTS), -1, dtype=np.int64)
         self._num_categories_N = np.zeros(0, dtype=np.int64)
         self.mark_D: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         """Inputs of `current` that are no numbers: missing marks and categories, in the order in which they came."""
 
     def add_columns(self, num_new: int) -> None:
-        self.slot_NS = np.concatenate([self.slot_NS, np.full((num_new, 5), -1, dtype=np.int64)])
+        self.slot_NS = np.concatenate([self.slot_NS, np.full((num_new, NUM_SLOTS), -1, dtype=np.int64)])
         self._num_categories_N = np.concatenate([self._num_categories_N, np.zeros(num_new, dtype=np.int64)])
 
     def learn(self, kind_N: NDArray[np.int64], category_N: NDArray[np.uint64], categorical: Sequence[int]) -> None:
         """Give out what the current row is the first to need; `categorical` are its columns with a category."""
-        while (column := kernels.column_without_inputs(kind_N, self.slot_NS)) >= 0:
+        while (column := column_without_inputs(kind_N, self.slot_NS)) >= 0:
             self._widen(column, kind_N[column])
         for column in categorical:
             self._add_category(column, int(category_N[column]))
@@ -65,12 +65,12 @@ class ColumnInputs:
 
     def _widen(self, column: int, kind: int) -> None:
         start = self._current.width
-        if kind == kernels.NUMBER:
-            self.slot_NS[column, NUMBER] = start
+        if kind == NUMBER:
+            self.slot_NS[column, SLOT] = start
             self.slot_NS[column, CHANGES] = self._context.width
             self._current.widen(start + 2)
-            self._context.widen(self._context.width + 1 + kernels.NUM_CHANGES)
-        elif kind == kernels.MISSING:
+            self._context.widen(self._context.width + 1 + NUM_CHANGES)
+        elif kind == MISSING:
             self.slot_NS[column, MISSING_MARK] = start
             self._mark(start + 1)
 
@@ -107,6 +107,6 @@ class ColumnInputs:
         self._category_slot = dict(zip(categories.tolist(), state["category_slots"].tolist(), strict=True))
         self._current.values_D = np.zeros(state["widths"][0], dtype=np.float32)
         self._context.values_D = np.zeros(state["widths"][1], dtype=np.float32)
-        slot_N = self.slot_NS[:, NUMBER]
+        slot_N = self.slot_NS[:, SLOT]
         numbers = slot_N[slot_N >= 0]
         self.mark_D = np.setdiff1d(np.arange(self._current.width), np.concatenate([numbers, numbers + 1]))

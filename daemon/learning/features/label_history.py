@@ -43,7 +43,7 @@ class LabelHistory:
 
     @property
     def seasonal(self) -> int:
-        """The label one season before the current row, -1 where labels have no season."""
+        """The label one season before the row that is learned next, -1 where labels have no season."""
         return int(self._ring_W[(self._num_rows - self._season) % WINDOW]) if self._season else -1
 
     def encode(self, context_D: NDArray[np.float32]) -> None:

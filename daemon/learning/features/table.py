@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from daemon.errors import StateError
 from daemon.learning.batch import Batch
 from daemon.learning.experts.base import Extractor
+from daemon.learning.features import column_kernels, tile_kernels
 from daemon.learning.features import table_kernels as kernels
-from daemon.learning.features import tile_kernels
 from daemon.learning.features.column_inputs import ColumnInputs
 from daemon.learning.features.hash_text import hash_text
 from daemon.learning.features.inputs import Dense, Tokens
@@ -130,11 +130,11 @@ class TableFeatures(Extractor):
         )  # fmt: skip
         if not self._earlier_rows:
             self._change_NC[:] = 0.0
-        kernels.dense_row(
+        column_kernels.dense_row(
             self.known_N, self.z_N, self._rank_N, self._change_NC, self._inputs.slot_NS,
             self.current.values_D, self.context.values_D,
         )  # fmt: skip
-        kernels.raw_row(self.known_N, self.value_N, self.category_N, self.raw_N)
+        column_kernels.raw_row(self.known_N, self.value_N, self.category_N, self.raw_N)
         self._inputs.encode_categories(self.category_N, self._categorical)
         self.labels.encode(self.context.values_D)
         self._encode_tiles()
@@ -160,7 +160,7 @@ class TableFeatures(Extractor):
 
     def _encode_tiles(self) -> None:
         row = (self._key_N, self.category_N, self._bits_N, self.known_N, self._rank_N)
-        self.marks_T = kernels.rare_row(self.known_N, self.stats_NS, self._key_N)
+        self.marks_T = column_kernels.rare_row(self.known_N, self.stats_NS, self._key_N)
         if self._names and self._unknown:
             self.marks_T = np.concatenate([self.marks_T, marks(self._unknown)])
         num_coarse = tile_kernels.tile_row(*row, 8, 32, 6, PAIRS, self._token_T)
