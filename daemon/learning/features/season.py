@@ -20,7 +20,7 @@ FIRST_LOOKS = (64, 128, 256, 512)
 TIMES, SEASONS = 3, 3
 # They correlate by so much at least, or their steps do; by so much more than rows nearer to each other; and at any number of
 # seasons about as much, by so many standard errors. Steps tell a season under a walk, and of a walk none.
-OF_VALUES, OF_STEPS, PROMINENCE, ALIKE, STANDARD_ERRORS = 0.4, 0.2, 0.3, 0.8, 3.0
+OF_VALUES, OF_STEPS, PROMINENCE, ALIKE, STANDARD_ERRORS, BEYOND = 0.4, 0.2, 0.3, 0.8, 3.0, 1.0
 MAX_COLUMNS = 64
 
 
@@ -118,9 +118,10 @@ def _raise_to_peaks(
 ) -> None:
     """Raise `height_L` to the mean correlation of rows one, two and three seasons apart, at lags that may be a season.
 
-    They may where it is `least` and more than the largest of so many columns and lags has by chance, and no lag near to them
-    has more; the one that is known may without that. Chance does more where rows resemble those before them (Bartlett's
-    formula, up to the first lag where they do not).
+    They may where it is `least` and no lag near to them has more, or they are the one known; and where it, or that of a
+    multiple of theirs, is beyond chance: a standard error more than is to be expected of the largest of so many columns and
+    lags. That is the more, the longer rows resemble those before them (Bartlett's formula, up to the first lag where they do
+    not).
     """
     r_L, variance_L = r
     mean_L, least_L = np.zeros(len(height_L)), np.zeros(len(height_L))
@@ -131,16 +132,20 @@ def _raise_to_peaks(
     while lag < len(height_L) and r_L[lag] > 0.0:
         resemblance += 2.0 * r_L[lag] ** 2
         lag += 1
-    largest = np.sqrt(2.0 * np.log(num_columns * len(height_L)))
-    lowest = r_L[1]
+    largest = np.sqrt(2.0 * np.log(num_columns * len(height_L))) + BEYOND
+    peak_L, beyond_chance_L, lowest = np.zeros(len(height_L)), np.zeros(len(height_L), dtype=np.bool_), r_L[1]
     for lag in range(2, len(height_L)):
-        mean, variance = mean_L[lag], resemblance * max(variance_L[lag], 1.0 / (num_rows - 2 * lag))
-        by_chance = np.tanh(largest * np.sqrt(variance))
-        if mean >= max(least, by_chance, lowest + PROMINENCE) and _is_as_high(least_L[lag], mean, num_rows):
+        mean = mean_L[lag]
+        if mean >= max(least, lowest + PROMINENCE) and _is_as_high(least_L[lag], mean, num_rows):
             near = _near(lag)
             if lag == known or mean >= mean_L[max(1, lag - near) : lag + near + 1].max():
-                height_L[lag] = max(height_L[lag], mean)
+                peak_L[lag] = mean
+                variance = resemblance * max(variance_L[lag], 1.0 / (num_rows - 2 * lag))
+                beyond_chance_L[lag] = mean >= np.tanh(largest * np.sqrt(variance))
         lowest = min(lowest, r_L[lag])
+    for lag in range(2, len(height_L)):
+        if beyond_chance_L[lag::lag].any():
+            height_L[lag] = max(height_L[lag], peak_L[lag])
 
 
 @compiled
