@@ -154,8 +154,8 @@ def _shortest(height_L: Floats, num_rows: int, known: int) -> int:
     highest = height_L.max()
     for lag in range(len(height_L)):
         if height_L[lag] > 0.0 and _is_as_high(height_L[lag], highest, num_rows):
-            stays = abs(known - lag) <= _near(lag) and known < len(height_L) and _is_as_high(height_L[known], highest, num_rows)
-            return known if stays else lag
+            near = abs(known - lag) <= _near(lag) and known < len(height_L)
+            return known if near and height_L[known] > 0.0 and _is_as_high(height_L[known], highest, num_rows) else lag
     return 0
 
 

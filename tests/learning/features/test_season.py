@@ -10,7 +10,7 @@ from daemon.learning.batch import Batch
 from daemon.learning.features import table_kernels as kernels
 from daemon.learning.features.inputs import Dense
 from daemon.learning.features.label_history import LabelHistory
-from daemon.learning.features.season import WINDOW, is_due, season_of_labels, season_of_numbers
+from daemon.learning.features.season import WINDOW, _shortest, is_due, season_of_labels, season_of_numbers
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.target_history import TargetHistory
 
@@ -95,6 +95,15 @@ def test_the_season_known_is_kept_beside_one_that_is_no_better() -> None:
     series = np.sin(2.0 * np.pi * hours / 24.0), np.sin(2.0 * np.pi * hours / 25.0)
     assert season(*series) == 24
     assert season(*series, known=25) == 25
+
+
+def test_the_season_known_is_given_up_where_it_is_none_any_more() -> None:
+    """Of so few rows no correlation at all is about as much as a small one."""
+    height_L = np.zeros(20)
+    height_L[10] = 0.25
+    assert _shortest(height_L, 64, 11) == 10
+    height_L[11] = 0.24
+    assert _shortest(height_L, 64, 11) == 11
 
 
 def test_a_season_must_have_come_three_times() -> None:
