@@ -19,6 +19,8 @@ from daemon.state import State
 LAGS = np.array([2, 3, 4, 7, 8, 24, 25, 48, 49, 168, 169])
 TAUS = np.array([4.0, 16.0, 64.0])
 LAG_LIMIT = 3.0
+# Of the season: the targets one before this row and the last, and the mean of the last one.
+SEASON_INPUTS = 3
 # What follows a jump may be another, and nothing else tells: the last step is let in further, though not as far
 # as it may go: nothing is known of levels that were reached only once.
 JUMP_LIMIT = 30.0
@@ -53,7 +55,7 @@ class TargetHistory(Extractor):
         self.lags, self.keyed = Dense(), Dense()
         if enabled:
             self._references |= {"last": self.last, "key": self.key, "key_mean": self.key_mean}
-            self.lags.widen(len(LAGS) + len(TAUS) + 4)
+            self.lags.widen(len(LAGS) + len(TAUS) + 1 + SEASON_INPUTS)
             self.keyed.widen(5 + len(STEP_TAUS))
         self._keys = KeyMemory()
         self._num_rows = 0
@@ -78,15 +80,16 @@ class TargetHistory(Extractor):
         back_L = np.minimum(LAGS, self._num_rows)
         lag_L = self._ring_L[(self._num_rows - back_L) % len(self._ring_L)]
         difference = (np.concatenate([lag_L, self._average_T]) - self.last.value) / scale
-        values_D[:-4] = np.clip(difference, -LAG_LIMIT, LAG_LIMIT)
-        values_D[-4] = min(JUMP_LIMIT, max(-JUMP_LIMIT, difference[0]))
-        values_D[-3:] = np.clip((self._season_ago() - self.last.value) / scale, -LAG_LIMIT, LAG_LIMIT)
+        jump = len(difference)
+        values_D[:jump] = np.clip(difference, -LAG_LIMIT, LAG_LIMIT)
+        values_D[jump] = min(JUMP_LIMIT, max(-JUMP_LIMIT, difference[0]))
+        values_D[jump + 1 :] = np.clip((self._season_ago() - self.last.value) / scale, -LAG_LIMIT, LAG_LIMIT)
 
     def _season_ago(self) -> NDArray[np.float64]:
         """(3,) the targets a season before the current row and before the last, and the mean of a season; else the last one."""
         season = self._season or (self._table.season if self._table else 0)
         if not 0 < season < self._num_rows:
-            return np.full(3, self.last.value)
+            return np.full(SEASON_INPUTS, self.last.value)
         back_S = self._ring_L[(self._num_rows - np.arange(1, season + 2)) % len(self._ring_L)]
         return np.array([back_S[season - 1], back_S[season], back_S[:season].mean()])
 

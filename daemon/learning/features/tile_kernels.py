@@ -143,7 +143,7 @@ def tile_context(
             token_T[t + 1] = mix_bits(change_key, 8000 + _bin(share, 24, 0.0))
             token_T[t + 2] = mix_bits(change_key, 9000 + 16 * _bin(share, 6, 0.0) + sixth)
             token_T[t + 3] = mix_bits(change_key, 11000 + _bin(share, 24, 0.5))
-            beside = change_NC[n, c - 1 if c > 0 else NUM_CHANGES - 1]
+            beside = change_NC[n, c - 1 if c > 0 else NUM_CHANGES - 1]  # of the first: that from the longest average
             other = 0.5 + 0.5 * beside / (1.0 + abs(beside))
             token_T[t + 4] = mix_bits(change_key, 12000 + 16 * _bin(share, 8, 0.0) + _bin(other, 8, 0.0))
             t += 5
