@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ BOOTSTRAP_TIMEOUT_MS = 10_000
 # The default lets a client sleep 17 s more after the broker is back (30 s at most); with this it is back within 2.
 _RECONNECT_BACKOFF_MAX_MS = 1000
 _UNKNOWN_TOPIC, _TOPIC_DENIED = 3, 29
+_HUNG_UP = re.compile("socket disconnected|Connection reset|Broken pipe|EOF occurred")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +148,7 @@ class KafkaCluster:
                 yield {**self._options(timeout_ms), "kafka_client": kafka_client}
             except (KafkaError, OSError, ValueError) as error:
                 cause = f" ({_cause(heard)})" if heard else ""
-                if self.security.protocol.startswith("SASL") and "socket disconnected" in cause:
+                if self.security.protocol.startswith("SASL") and _HUNG_UP.search(cause):
                     # Over TLS the client may lose the broker's answer when it hangs up right behind it.
                     cause += "; brokers that hang up on SASL most often do not know the user, the password or the mechanism"
                 raise UnreachableError(
@@ -191,10 +193,11 @@ def _closed_on_error() -> Iterator[Callable[..., KafkaNetClient]]:
 def _cause(heard: list[str]) -> str:
     """The last line that names an error; any other tells more than the lost connections around it."""
     errors = [text for text in heard if "Error" in text and "Unable to bootstrap" not in text]
-    # A slow handshake ends in a timeout after the broker has long said what is wrong.
+    # The last try is cut short by the time limit, after the broker has long said what is wrong, or hung up on it.
     lost = ("KafkaConnectionError", "KafkaTimeoutError", "RequestTimedOutError", "NodeNotReadyError")
     telling = [text for text in errors if "CERTIFICATE" in text or not any(name in text for name in lost)]
-    return ((telling or errors or heard)[-1]).strip()
+    hung_up = [text for text in errors if _HUNG_UP.search(text)]
+    return ((telling or hung_up or errors or heard)[-1]).strip()
 
 
 @contextmanager

@@ -39,8 +39,20 @@ def test_what_cannot_work_is_refused_at_once() -> None:
         KafkaSecurity(protocol="SSL", ca_file="nowhere.pem")
 
 
-def test_the_cause_is_what_the_broker_said_not_the_timeout_that_came_after() -> None:
-    said = "<conn>: SaslAuthenticationFailedError: Authentication failed due to invalid credentials with SASL mechanism"
+@pytest.mark.parametrize(
+    "said",
+    [
+        "<conn>: SaslAuthenticationFailedError: Authentication failed due to invalid credentials with SASL mechanism",
+        "Bootstrap connection to bootstrap-0 failed: KafkaConnectionError: socket disconnected (backoff 0.99 secs)",
+        "<transport>: Abort (KafkaConnectionError: [Errno 104] Connection reset by peer)",
+    ],
+)
+def test_the_cause_is_what_the_broker_said_or_did_not_the_timeout_that_came_after(said: str) -> None:
     after = "Bootstrap connection to bootstrap-0 failed: [Error 7] RequestTimedOutError: Request timed out after 111 ms"
     assert _cause([said, after]) == said
     assert _cause([after]) == after
+
+
+def test_what_the_broker_said_tells_more_than_that_it_hung_up() -> None:
+    said = "<conn>: UnsupportedSaslMechanismError: SCRAM-SHA-512 is not enabled"
+    assert _cause([said, "<conn>: Connection lost: KafkaConnectionError: socket disconnected"]) == said
