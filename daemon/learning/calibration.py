@@ -87,25 +87,24 @@ def _apply(p_EK: Floats, place_C: NDArray[np.int64], weight_CG: Floats, said_CPK
     num_classes, num_spreads = p_EK.shape[1], len(SPREADS)
     log_K = np.empty(num_classes)
     for c in range(len(place_C)):
-        e = place_C[c]
+        e, top = place_C[c], -np.inf
         for k in range(num_classes):
             # An expert that says NaN or infinity holds nothing for possible.
             log_K[k] = np.log(max(p_EK[e, k], LOG_FLOOR)) if 0.0 <= p_EK[e, k] < np.inf else np.log(LOG_FLOOR)
-        top = log_K.max()
-        q_EK[e, :] = 0.0
+            top = max(top, log_K[k])
+            q_EK[e, k] = 0.0
         for p in range(len(POWERS)):
-            said_K = said_CPK[c, p]
             total = 0.0
             for k in range(num_classes):
-                said_K[k] = np.exp(POWERS[p] * (log_K[k] - top))
-                total += said_K[k]
+                said_CPK[c, p, k] = np.exp(POWERS[p] * (log_K[k] - top))
+                total += said_CPK[c, p, k]
             kept = spread = 0.0
             for s in range(num_spreads):
                 kept += weight_CG[c, p * num_spreads + s] * (1.0 - SPREADS[s])
                 spread += weight_CG[c, p * num_spreads + s] * SPREADS[s]
             for k in range(num_classes):
-                said_K[k] /= total
-                q_EK[e, k] += kept * said_K[k] + spread / num_classes
+                said_CPK[c, p, k] /= total
+                q_EK[e, k] += kept * said_CPK[c, p, k] + spread / num_classes
 
 
 @compiled

@@ -118,7 +118,9 @@ def errors_saved(p_EK: Floats, mixed_K: Floats, target: int) -> Floats:
     if num_known:
         right = mixed_K[:num_known].argmax() == target
         for e in range(len(p_EK)):
-            alone = p_EK[e, target] > 0.0 and p_EK[e, :num_known].argmax() == target
+            alone = target < num_known and p_EK[e, target] > 0.0
+            for k in range(num_known):
+                alone &= p_EK[e, k] < p_EK[e, target] or (p_EK[e, k] == p_EK[e, target] and k >= target)
             saved_E[e] = 0.0 if alone == right else 1.0 if alone else -1.0
     return saved_E
 

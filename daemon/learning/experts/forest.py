@@ -96,8 +96,7 @@ class Forest(Expert):
         t, size = self._num_grown % len(self._num_nodes_T), min(self._num_rows, len(self._target_M))
         key = (self._seed << 32 ^ self._num_grown) % (1 << 63)
         self._num_nodes_T[t], self._num_entries_T[t] = kernels.grow_tree(
-            self._input_DM, self._target_M, self._weight_M, size, self._num_known, key, NUM_TRIED,
-            *(array[t] for array in self._trees),
+            t, self._input_DM, self._target_M, self._weight_M, size, self._num_known, key, NUM_TRIED, *self._trees
         )  # fmt: skip
         self._num_grown += 1
         self._next_tree = self._num_rows + max(1, size // REGROWN_PART)

@@ -36,29 +36,30 @@ def _draw(key: int, counter: int, size: int) -> np.int64:
 
 @compiled
 def _add_to_leaf(
-    leaf: int, target: int, weight: float, num_entries: int, head_N: Counts, class_L: Counts, weight_L: Weights, next_L: Counts
-) -> int:
-    """Add `weight` to a class of a leaf; returns how many entries there are now."""
-    entry = head_N[leaf]
-    while entry > 0:
-        if class_L[entry] == target:
-            weight_L[entry] += weight
-            return num_entries
-        entry = next_L[entry]
-    num_entries += 1
-    class_L[num_entries] = target
-    weight_L[num_entries] = weight
-    next_L[num_entries] = head_N[leaf]
-    head_N[leaf] = num_entries
+    t: int, leaf: int, target: int, weight: float, num_entries: int,
+    head_TN: Counts, class_TL: Counts, weight_TL: Weights, next_TL: Counts,
+) -> int:  # fmt: skip
+    """Add `weight` to a class of a leaf of tree `t`; returns how many entries there are now."""
+    entry = head_TN[t, leaf]
+    while entry > 0 and class_TL[t, entry] != target:
+        entry = next_TL[t, entry]
+    if entry > 0:
+        weight_TL[t, entry] += weight
+    else:
+        num_entries += 1
+        class_TL[t, num_entries] = target
+        weight_TL[t, num_entries] = weight
+        next_TL[t, num_entries] = head_TN[t, leaf]
+        head_TN[t, leaf] = num_entries
     return num_entries
 
 
 @compiled
-def _find_leaf(value_D: Floats, column_N: Counts, threshold_N: Floats, child_N: Counts) -> int:
+def _find_leaf(t: int, value_D: Floats, column_TN: Counts, threshold_TN: Floats, child_TN: Counts) -> int:
     node = 0
-    while child_N[node] > 0:
-        goes_left = value_D[column_N[node]] <= threshold_N[node]
-        node = child_N[node] + (0 if goes_left else 1)
+    while child_TN[t, node] > 0:
+        goes_left = value_D[column_TN[t, node]] <= threshold_TN[t, node]
+        node = child_TN[t, node] + (0 if goes_left else 1)
     return node
 
 
@@ -171,14 +172,15 @@ def _part(value_M: Floats, threshold: float, row_M: Ints) -> int:
 
 @compiled
 def grow_tree(
-    input_DM: Floats, target_M: Ints, weight_M: Floats, size: int, num_classes: int, key: int, num_tried: int,
-    column_N: Counts, threshold_N: Floats, child_N: Counts,
-    head_N: Counts, class_L: Counts, weight_L: Weights, next_L: Counts,
+    t: int, input_DM: Floats, target_M: Ints, weight_M: Floats, size: int, num_classes: int, key: int, num_tried: int,
+    column_TN: Counts, threshold_TN: Floats, child_TN: Counts,
+    head_TN: Counts, class_TL: Counts, weight_TL: Weights, next_TL: Counts,
 ) -> tuple[int, int]:  # fmt: skip
-    """Grow a tree on the first `size` rows of memory; returns its numbers of nodes and of entries.
+    """Grow tree `t` on the first `size` rows of memory; returns its numbers of nodes and of entries.
 
     A node whose rows are of several classes is split by the best of `num_tried` random splits by Gini impurity.
     """
+    column_N, threshold_N, child_N, head_N = column_TN[t], threshold_TN[t], child_TN[t], head_TN[t]
     row_M = np.arange(size)
     start_N, stop_N = np.zeros(len(child_N), np.int64), np.zeros(len(child_N), np.int64)
     stop_N[0] = size
@@ -205,7 +207,9 @@ def grow_tree(
             )
         if column < 0:
             for row in rows:
-                num_entries = _add_to_leaf(node, target_M[row], weight_M[row], num_entries, head_N, class_L, weight_L, next_L)
+                num_entries = _add_to_leaf(
+                    t, node, target_M[row], weight_M[row], num_entries, head_TN, class_TL, weight_TL, next_TL
+                )
         if column >= 0:
             middle = start + _part(input_DM[column], threshold, rows)
             column_N[node], threshold_N[node], child_N[node] = column, threshold, num_nodes
@@ -225,7 +229,7 @@ def log_shares(
     """(K,) logarithms of the mean share of each class in the leaves of a row, which are left in `leaf_T`."""
     share_K = np.full(num_classes, 1e-9)
     for t in range(len(leaf_T)):
-        leaf_T[t] = leaf = _find_leaf(value_D, column_TN[t], threshold_TN[t], child_TN[t])
+        leaf_T[t] = leaf = _find_leaf(t, value_D, column_TN, threshold_TN, child_TN)
         total = PSEUDO_WEIGHT
         entry = head_TN[t, leaf]
         while entry > 0:
@@ -247,6 +251,4 @@ def learn_row(
 ) -> None:  # fmt: skip
     """Add a row to its leaf of every tree."""
     for t in range(len(leaf_T)):
-        num_entries_T[t] = _add_to_leaf(
-            leaf_T[t], target, weight, num_entries_T[t], head_TN[t], class_TL[t], weight_TL[t], next_TL[t]
-        )
+        num_entries_T[t] = _add_to_leaf(t, leaf_T[t], target, weight, num_entries_T[t], head_TN, class_TL, weight_TL, next_TL)

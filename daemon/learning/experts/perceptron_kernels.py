@@ -113,22 +113,26 @@ def predict_row(theta_P: Weights, num_outputs: int, value_D: Weights) -> Floats:
 
 
 @compiled
-def _to_probabilities(score_K: Floats) -> None:
-    """Scores become their softmax, none below 1e-12 of the largest."""
-    top = score_K.max()
-    total = 0.0
-    for k in range(len(score_K)):
-        score_K[k] = max(np.exp(score_K[k] - top), 1e-12)
-        total += score_K[k]
-    for k in range(len(score_K)):
-        score_K[k] /= total
+def _to_probabilities(score_BK: Floats) -> None:
+    """Scores of each row become their softmax, none below 1e-12 of the largest."""
+    num_outputs = score_BK.shape[1]
+    for b in range(len(score_BK)):
+        top, total = score_BK[b, 0], 0.0
+        for k in range(1, num_outputs):
+            top = max(top, score_BK[b, k])
+        for k in range(num_outputs):
+            score_BK[b, k] = max(np.exp(score_BK[b, k] - top), 1e-12)
+            total += score_BK[b, k]
+        for k in range(num_outputs):
+            score_BK[b, k] /= total
 
 
 @compiled
 def softmax(score_K: Floats) -> Floats:
     """Probabilities from scores, none below 1e-12 of the largest."""
-    p_K = score_K.copy()
-    _to_probabilities(p_K)
+    p_BK = score_K.copy().reshape((1, len(score_K)))
+    _to_probabilities(p_BK)
+    p_K: Floats = p_BK[0]
     return p_K
 
 
@@ -176,13 +180,15 @@ def take_steps(
         weight = 0.0
         for b in range(num_rows):
             weight += weight_M[pick_B[b]]
+        if classifies:
+            _to_probabilities(error_BK)
         for b in range(num_rows):
             if classifies:
-                _to_probabilities(error_BK[b])
                 error_BK[b, int(target_M[pick_B[b]])] -= 1.0
             else:
                 error_BK[b, 0] = min(error_limit, max(-error_limit, error_BK[b, 0] - target_M[pick_B[b]]))
-            error_BK[b] *= weight_M[pick_B[b]] / weight
+            for k in range(num_outputs):
+                error_BK[b, k] *= weight_M[pick_B[b]] / weight
         gradient_P = np.zeros_like(theta_P)
         _backward(theta_P, num_outputs, input_BD, first_BJ, second_BJ, error_BK.astype(np.float32), gradient_P)
         step_rate = rate * min(longest, weight / num_rows)

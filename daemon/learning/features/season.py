@@ -75,6 +75,15 @@ def _in_order(ring_W: NDArray[Value], size: int, place: int) -> NDArray[Value]:
 
 
 @compiled
+def _add_products(value: float, before_L: Floats, r_L: Floats, variance_L: Floats) -> None:
+    """Add to each lag's sums the product of a value and the one so many rows before it, and its square."""
+    for lag in range(1, min(len(r_L), len(before_L))):
+        product = value * before_L[lag]
+        r_L[lag] += product
+        variance_L[lag] += product * product
+
+
+@compiled
 def _rank_correlation(value_T: Floats, reach: int) -> tuple[Floats, Floats]:
     """(reach,) the autocorrelation of the ranks at each lag and, as far as rows are independent, its variance."""
     sorted_T = np.sort(value_T)
@@ -82,15 +91,22 @@ def _rank_correlation(value_T: Floats, reach: int) -> tuple[Floats, Floats]:
     power = (rank_T * rank_T).mean()
     r_L, variance_L = np.zeros(reach), np.zeros(reach)
     if power > 0.0:
+        backward_T: Floats = rank_T[::-1].copy()  # so that lags lie in memory as they are gone through
         for t in range(1, len(value_T)):
-            for lag in range(1, min(reach, t + 1)):
-                product = rank_T[t] * rank_T[t - lag]
-                r_L[lag] += product
-                variance_L[lag] += product * product
+            _add_products(rank_T[t], backward_T[len(value_T) - 1 - t :], r_L, variance_L)
         most_L = power * (len(value_T) - np.arange(reach))
         r_L /= most_L
         variance_L /= most_L * most_L
     return r_L, variance_L
+
+
+@compiled
+def _add_agreements(before_L: Ints, share_L: Floats, by_chance: float, r_L: Floats, variance_L: Floats) -> None:
+    """Add to each lag's sums whether the label before is that of lag 0, less what chance explains of it, and its square."""
+    for lag in range(1, min(len(r_L), len(before_L))):
+        product = (1.0 if before_L[lag] == before_L[0] else 0.0) - share_L[0] - share_L[lag] + by_chance
+        r_L[lag] += product
+        variance_L[lag] += product * product
 
 
 @compiled
@@ -100,12 +116,11 @@ def _agreement(label_T: Ints, reach: int) -> tuple[Floats, Floats]:
     by_chance = (share_K * share_K).sum()
     r_L, variance_L = np.zeros(reach), np.zeros(reach)
     if by_chance < 1.0:
+        backward_T = label_T[::-1].copy()
+        share_T = share_K[backward_T]
         for t in range(1, len(label_T)):
-            for lag in range(1, min(reach, t + 1)):
-                label, before = label_T[t], label_T[t - lag]
-                product = (1.0 if label == before else 0.0) - share_K[label] - share_K[before] + by_chance
-                r_L[lag] += product
-                variance_L[lag] += product * product
+            place = len(label_T) - 1 - t
+            _add_agreements(backward_T[place:], share_T[place:], by_chance, r_L, variance_L)
         most_L = (1.0 - by_chance) * (len(label_T) - np.arange(reach))
         r_L /= most_L
         variance_L /= most_L * most_L

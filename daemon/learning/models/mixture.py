@@ -220,7 +220,10 @@ def _add_errors(p_EK: Floats, target: int, errors_E: Floats) -> None:
     """Count whose likeliest class, but for the spare, is another than the target's."""
     num_known = p_EK.shape[1] - 1
     for e in range(len(errors_E)):
-        errors_E[e] += 1.0 if num_known == 0 or p_EK[e, :num_known].argmax() != target else 0.0
+        right = target < num_known
+        for k in range(num_known if right else 0):
+            right &= p_EK[e, k] < p_EK[e, target] or (p_EK[e, k] == p_EK[e, target] and k >= target)
+        errors_E[e] += 0.0 if right else 1.0
 
 
 @compiled
