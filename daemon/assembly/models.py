@@ -21,6 +21,7 @@ from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.late import Late
 from daemon.learning.lead import standard_errors_to_lead
+from daemon.learning.models.apart import Apart
 from daemon.learning.models.base import Model
 from daemon.learning.models.linear import Linear
 from daemon.learning.models.mixture import Mixture
@@ -165,6 +166,7 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late
         experts=experts,
         mixer=table_mixer(experts, late=late) if table else text_mixer(experts, late=late),
         make_experts=make_experts,
+        apart=Apart(table=table, experts=experts) if table and not text else None,  # those on texts share what they hold
         companions=companions,
         reactions=chosen,
         shows_inputs=settings.monitoring.input_detector,

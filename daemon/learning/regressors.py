@@ -97,7 +97,7 @@ def _on_table(table: TableFeatures, mean: Reference, text: TextFeatures | None, 
         return table.tiles.hashes_T, np.ones(len(table.tiles.hashes_T), dtype=np.float32)
 
     def categories() -> SparseRow:
-        hashes_T = table.category_N[table.known_N == CATEGORY]
+        hashes_T = table.row.category_N[table.row.known_N == CATEGORY]
         return hashes_T, np.ones(len(hashes_T), dtype=np.float32)
 
     def linear(name: str, forgetting: float) -> LinearResidual:

@@ -67,6 +67,10 @@ class _Member(Expert):
         self._bank = bank
         self._rate = rate
 
+    @property
+    def unit(self) -> Bank:
+        return self._bank
+
     def predict(self) -> NDArray[np.float64]:
         if self._rate == 0:
             self._bank.predict()

@@ -93,6 +93,11 @@ class Expert(ABC):
     is_simple = False
     """Whether it is one of the plain learners that a stream may be made for, and that nobody should do worse than."""
 
+    @property
+    def unit(self) -> object:
+        """What holds its state: itself, or the bank that it is a member of."""
+        return self
+
     def begin(self, batch: Batch) -> None:  # noqa: B027 - most experts have no batched work
         """Batched, label-free work, after every extractor's `begin`."""
 

@@ -70,13 +70,13 @@ class Forest(Expert):
 
     def predict(self) -> NDArray[np.float64]:
         self._leaf_T = np.empty(self._num_trees, np.int64)
-        scores_K = kernels.log_shares(self._table.raw_N, self._leaf_T, self._num_known, *self._trees)
+        scores_K = kernels.log_shares(self._table.row.raw_N, self._leaf_T, self._num_known, *self._trees)
         return self._softmax.predict(scores_K)
 
     def learn(self, target: float, weight: float) -> None:
         if weight == 0.0:
             return
-        label, value_D = int(target), self._table.raw_N
+        label, value_D = int(target), self._table.row.raw_N
         self._softmax.learn(label, weight)
         self._fit_width()
         place = self._num_rows % len(self._target_M)
@@ -88,7 +88,7 @@ class Forest(Expert):
             self._grow_tree()
 
     def _fit_width(self) -> None:
-        missing = len(self._table.raw_N) - len(self._input_DM)
+        missing = len(self._table.row.raw_N) - len(self._input_DM)
         if missing > 0:
             self._input_DM = np.pad(self._input_DM, ((0, missing), (0, 0)), constant_values=np.nan)
 

@@ -94,7 +94,7 @@ class ProbitBank(Bank):
 
     def predict(self) -> None:
         self._fit_width()
-        self._x_J[1:] = self._table.z_N[: len(self._x_J) - 1]
+        self._x_J[1:] = self._table.row.z_N[: len(self._x_J) - 1]
         self._indices, self._values = self._apart()
         self._found = self._slots.find(self._indices) if len(self._indices) else NO_INDICES
         say(
@@ -106,7 +106,7 @@ class ProbitBank(Bank):
         """The inputs of the current row whose weights vary each by itself."""
         table, text = self._table, self._text
         indices, values = NO_INDICES, NO_VALUES
-        if table.num_categories or len(table.z_N) >= MAX_JOINT or len(table.marks_T):
+        if table.num_categories or len(table.row.z_N) >= MAX_JOINT or len(table.row.marks_T):
             indices, values = sparse_row(table, num_biases=0, first_number=MAX_JOINT - 1)
         if not text:
             return indices, values
@@ -120,7 +120,7 @@ class ProbitBank(Bank):
         return min(len(self._x_J), math.isqrt(MAX_NUMBERS // self._mean_RKJ.shape[1]))
 
     def _fit_width(self) -> None:
-        width, num_joint = min(len(self._table.z_N) + 1, MAX_JOINT), len(self._x_J)
+        width, num_joint = min(len(self._table.row.z_N) + 1, MAX_JOINT), len(self._x_J)
         if width > num_joint:
             more = width - num_joint
             self._mean_RKJ = np.pad(self._mean_RKJ, ((0, 0), (0, 0), (0, more)))

@@ -85,7 +85,7 @@ class TableBayes(Expert):
         features = self._features()
         slots = self._slots.find(features) if len(features) else features
         score_K = _scores(
-            prior_K, self._table.known_N, self._table.value_N, slots, self._slots.cells, self._num_categories_N,
+            prior_K, self._table.row.known_N, self._table.row.value_N, slots, self._slots.cells, self._num_categories_N,
             self._column_NKS,
         )  # fmt: skip
         if self._words:
@@ -95,21 +95,21 @@ class TableBayes(Expert):
     def learn(self, target: float, weight: float) -> None:
         if weight == 0.0:
             return
-        label, known_N = int(target), self._table.known_N
+        label, known_N = int(target), self._table.row.known_N
         self._softmax.learn(label, weight)
         self._fit_width(len(known_N))
         if len(features := self._features()):
             self._num_categories_N[np.flatnonzero(known_N == CATEGORY)[self._slots.find(features) < 0]] += 1.0
             slots = self._slots.claim(features)  # which may move the cells
             self._slots.cells[slots, 0, label] += np.float32(weight)
-        _learn(known_N, self._table.value_N, label, weight, self._column_NKS)
+        _learn(known_N, self._table.row.value_N, label, weight, self._column_NKS)
         self._rows_K[label] += weight
 
     def _features(self) -> NDArray[np.int32]:
         """The hashed categories of the current row, in the order of their columns."""
         if not self._table.num_categories:
             return NO_FEATURES
-        category_N = self._table.category_N[self._table.known_N == CATEGORY]
+        category_N = self._table.row.category_N[self._table.row.known_N == CATEGORY]
         features: NDArray[np.int32] = (category_N >> np.uint64(64 - CATEGORY_BITS)).astype(np.int32)
         return features
 

@@ -34,6 +34,10 @@ class Dense:
     def width(self) -> int:
         return len(self.values_D)
 
+    def renew(self) -> None:
+        """Room for the next row: who holds what the last one said keeps it."""
+        self.values_D = np.zeros(len(self.values_D), dtype=np.float32)
+
     def widen(self, width: int) -> None:
         """At least `width` inputs from the next row on; those of the current row keep their values."""
         if width > len(self.values_D):

@@ -87,11 +87,12 @@ def _add_products(value: float, before_L: Floats, r_L: Floats, variance_L: Float
 def _rank_correlation(value_T: Floats, reach: int) -> tuple[Floats, Floats]:
     """(reach,) the autocorrelation of the ranks at each lag and, as far as rows are independent, its variance."""
     sorted_T = np.sort(value_T)
-    rank_T = np.searchsorted(sorted_T, value_T) + np.searchsorted(sorted_T, value_T, side="right") - float(len(value_T))
+    below_T, upto_T = np.searchsorted(sorted_T, value_T), np.searchsorted(sorted_T, value_T, side="right")
+    rank_T = (below_T + upto_T - len(value_T)).astype(np.float64)
     power = (rank_T * rank_T).mean()
     r_L, variance_L = np.zeros(reach), np.zeros(reach)
     if power > 0.0:
-        backward_T: Floats = rank_T[::-1].copy()  # so that lags lie in memory as they are gone through
+        backward_T = rank_T[::-1].copy()  # so that lags lie in memory as they are gone through
         for t in range(1, len(value_T)):
             _add_products(rank_T[t], backward_T[len(value_T) - 1 - t :], r_L, variance_L)
         most_L = power * (len(value_T) - np.arange(reach))

@@ -28,8 +28,9 @@ def num_features(table: TableFeatures, *, num_biases: int) -> int:
 def sparse_row(table: TableFeatures, *, num_biases: int, first_number: int = 0) -> tuple[Indices, Values]:
     """(n,) the inputs of the current row that are not 0, and their values: 1 for a bias and a category, `MARK` for a mark, of a
     number its z-score. Columns before `first_number` give no number."""
+    row = table.row
     return _sparse_row(
-        table.known_N, table.z_N, table.category_N, table.marks_T, num_biases, first_number, num_biases + table.max_columns
+        row.known_N, row.z_N, row.category_N, row.marks_T, num_biases, first_number, num_biases + table.max_columns
     )
 
 

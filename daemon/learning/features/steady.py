@@ -58,12 +58,12 @@ class SteadyColumns:
 
     @property
     def width(self) -> int:
-        return len(self._table.known_N)
+        return len(self._table.row.known_N)
 
     @property
     def values_D(self) -> NDArray[np.float32]:  # noqa: N802 - a shape suffix
         self._fit_width()
-        return _measure(self._table.known_N, self._table.value_N, self._table.stats_NS, self._place_NP)
+        return _measure(self._table.row.known_N, self._table.row.value_N, self._table.stats_NS, self._place_NP)
 
     def _fit_width(self) -> None:
         missing = self.width - len(self._place_NP)

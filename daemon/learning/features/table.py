@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,13 @@ from daemon.learning.features.inputs import Dense, Tokens
 from daemon.learning.features.label_history import LabelHistory
 from daemon.learning.features.past_limit import ColumnLimit, marks, tokens_past_limit
 from daemon.learning.features.season import is_due, season_of_numbers
+from daemon.learning.features.table_row import TableRow
 from daemon.state import State
 
 # Columns that the watch on inputs sees.
 SUMMARY_WIDTH = 64
-# Beyond this a number is drawn in, so that no square overflows.
-LARGEST = 1e100
 PAIRS = 64
+Page = tuple[Any, ...]
 TOKENS_PER_COLUMN = 2 + 6 * kernels.WITH_SEASON
 
 
@@ -42,11 +43,8 @@ class TableFeatures(Extractor):
       its mean size; the last two labels and their shares at half-lives of 4 and 32 rows (see `LabelHistory`); from the
       row on where numbers come again after a season (see `features/season.py`), their change from the mean of the last one.
     - `tiles`, `fine_tiles`, `context_tiles`: tokens by quantile of the same, with pairs of columns.
-    - `marks_T`: what is there that mostly is not, by hash: the names of columns that have a number here and none in most rows,
-      and from the second row on the names, or the categories, of columns that are new or past `max_columns`.
-    - `raw_N`: the columns' numbers as they came, categories as a number in [0, 1) by hash, NaN where a value is missing.
-    - `known_N`: whether a column has a number, a category (its hash in `category_N`) or none; `value_N` the numbers,
-      `z_N` their z-scores.
+    - `row`: its columns (see `TableRow`). Marked are the names of columns that have a number here and none in most rows, and
+      from the second row on the names, or the categories, of columns that are new or past `max_columns`.
 
     `earlier_rows=False` leaves the changes out, `label_history=False` the labels; with both off `context` and `context_tiles`
     say no more than `current`. A missing column is neutral in all. A value 10⁴ deviations away counts as missing, until a
@@ -73,11 +71,8 @@ class TableFeatures(Extractor):
         self.fine_tiles = Tokens()
         self.context_tiles = Tokens()
         self._rows: Batch = Batch((), ())
-        self._row: Mapping[str, float | str] = {}
-        self._categorical: list[int] = []  # columns with a category in the current row
-        self.marks_T = np.zeros(0, dtype=np.uint64)
-        self._unknown: list[tuple[str, str | float]] = []  # of the current row, in columns not known
-        self._past_limit: list[tuple[str, str | float]] = []  # the same, once all columns that may be are known
+        self._values: Mapping[str, float | str] = {}  # of the row encoded last
+        self.row = TableRow({}, {})
         self._num_learned = 0
         self.season = 0
         """After how many rows the numbers come again, 0 where they do not or nobody asks."""
@@ -96,23 +91,7 @@ class TableFeatures(Extractor):
         self._sorted_NW = np.zeros((n, self._window))
         self._size_N = np.zeros(n, dtype=np.int64)
         self._next_N = np.zeros(n, dtype=np.int64)
-        self._make_scratch()
-
-    def _make_scratch(self) -> None:
-        """What holds the current row: no part of the state."""
-        n = len(self._names)
         self._key_N = np.array([hash_text(name) for name in self._names], dtype=np.uint64)
-        self.value_N = np.zeros(n)
-        self._bits_N = self.value_N.view(np.uint64)
-        self._kind_N = np.zeros(n, dtype=np.int64)
-        self.known_N = np.zeros(n, dtype=np.int64)
-        self.category_N = np.zeros(n, dtype=np.uint64)
-        self.raw_N = np.full(n, np.nan)
-        self.z_N = np.zeros(n)
-        self._rank_N = np.zeros(n)
-        self._change_NC = np.zeros((n, kernels.WITH_SEASON))
-        self._token_T = np.zeros(5 * n + PAIRS, dtype=np.uint64)
-        self._fine_token_T = np.zeros(5 * n + PAIRS, dtype=np.uint64)
 
     def begin(self, batch: Batch) -> None:
         for row in batch.features:
@@ -122,53 +101,45 @@ class TableFeatures(Extractor):
         self._rows = batch
 
     def encode(self, row: int) -> None:
-        self._row = self._rows.features[row]
-        self._read_row()
+        self._values = self._rows.features[row]
+        self.row = here = TableRow(self._values, self._index)
         kernels.measure_row(
-            self.value_N, self._kind_N, self.stats_NS, self._sorted_NW, self._size_N,
-            self.z_N, self._rank_N, self._change_NC, self.known_N, self._num_changes,
+            here.value_N, here.kind_N, self.stats_NS, self._sorted_NW, self._size_N,
+            here.z_N, here.rank_N, here.change_NC, here.known_N, self._num_changes,
         )  # fmt: skip
         if not self._earlier_rows:
-            self._change_NC[:] = 0.0
+            here.change_NC[:] = 0.0
+        self.current.renew()
+        self.context.renew()
         column_kernels.dense_row(
-            self.known_N, self.z_N, self._rank_N, self._change_NC, self._inputs.slot_NS,
+            here.known_N, here.z_N, here.rank_N, here.change_NC, self._inputs.slot_NS,
             self.current.values_D, self.context.values_D,
         )  # fmt: skip
-        column_kernels.raw_row(self.known_N, self.value_N, self.category_N, self.raw_N)
-        self._inputs.encode_categories(self.category_N, self._categorical)
+        column_kernels.raw_row(here.known_N, here.value_N, here.category_N, here.raw_N)
+        self._inputs.encode_categories(here.category_N, here.categorical)
         self.labels.encode(self.context.values_D)
-        self._encode_tiles()
+        self._encode_tiles(here)
 
-    def _read_row(self) -> None:
-        """The values of the current row by column; of names not yet known only those past the limit are kept."""
-        index, kind_N, value_N = self._index, self._kind_N, self.value_N
-        kind_N[:] = kernels.MISSING
-        self._categorical, self._unknown = [], []
-        for name, value in self._row.items():
-            column = index.get(name)
-            if column is None:
-                self._unknown.append((name, value))
-            elif isinstance(value, str):
-                kind_N[column] = kernels.CATEGORY
-                self.category_N[column] = hash_text(f"{name}\0{value}")
-                self._categorical.append(column)
-            else:
-                kind_N[column] = kernels.NUMBER
-                inside = value if -LARGEST < value < LARGEST else LARGEST if value > 0 else -LARGEST
-                value_N[column] = inside + 0.0  # -0 and 0 are one value
-        self._past_limit = self._unknown if len(self._names) >= self.max_columns else []
+    def page(self) -> Page:
+        """All that experts read of the current row, for `turn_to`, whatever is encoded or learned in between."""
+        dense, tokens = (self.current, self.context), (self.tiles, self.fine_tiles, self.context_tiles)
+        return self.row, *(inputs.values_D for inputs in dense), *(each.hashes_T for each in tokens)
 
-    def _encode_tiles(self) -> None:
-        row = (self._key_N, self.category_N, self._bits_N, self.known_N, self._rank_N)
-        self.marks_T = column_kernels.rare_row(self.known_N, self.stats_NS, self._key_N)
-        if self._names and self._unknown:
-            self.marks_T = np.concatenate([self.marks_T, marks(self._unknown)])
-        num_coarse = tile_kernels.tile_row(*row, 8, 32, 6, PAIRS, self._token_T)
-        num_fine = tile_kernels.tile_row(*row, 16, 64, 12, PAIRS, self._fine_token_T)
-        self.tiles.hashes_T = self._token_T[:num_coarse]
-        self.fine_tiles.hashes_T = self._fine_token_T[:num_fine]
-        if self._past_limit:
-            more_T = tokens_past_limit(self._past_limit)
+    def turn_to(self, page: Page) -> None:
+        """Make an earlier row the current one, as it was. What is learned next must be the row encoded last."""
+        self.row, self.current.values_D, self.context.values_D, *tokens = page
+        self.tiles.hashes_T, self.fine_tiles.hashes_T, self.context_tiles.hashes_T = tokens
+
+    def _encode_tiles(self, here: TableRow) -> None:
+        row = (self._key_N, here.category_N, here.bits_N, here.known_N, here.rank_N)
+        here.marks_T = column_kernels.rare_row(here.known_N, self.stats_NS, self._key_N)
+        if self._names and here.unknown:
+            here.marks_T = np.concatenate([here.marks_T, marks(here.unknown)])
+        coarse_T, fine_T = np.empty((2, 5 * len(self._names) + PAIRS), dtype=np.uint64)
+        self.tiles.hashes_T = coarse_T[: tile_kernels.tile_row(*row, 8, 32, 6, PAIRS, coarse_T)]
+        self.fine_tiles.hashes_T = fine_T[: tile_kernels.tile_row(*row, 16, 64, 12, PAIRS, fine_T)]
+        if here.unknown and len(self._names) >= self.max_columns:
+            more_T = tokens_past_limit(here.unknown)
             for tokens in (self.tiles, self.fine_tiles):
                 tokens.hashes_T = np.concatenate([tokens.hashes_T, more_T])
         if not self.has_context:
@@ -176,7 +147,7 @@ class TableFeatures(Extractor):
         room = TOKENS_PER_COLUMN * len(self._names) + 4 + self.labels.share_CH.size
         token_T = np.empty(room, dtype=np.uint64)
         num_context = tile_kernels.tile_context(
-            self._key_N, self.category_N, self.known_N, self._rank_N, self._change_NC, self._num_changes,
+            self._key_N, here.category_N, here.known_N, here.rank_N, here.change_NC, self._num_changes,
             self.labels.last_L, self.labels.seasonal, self.labels.share_CH, token_T,
         )  # fmt: skip
         self.context_tiles.hashes_T = token_T[:num_context]
@@ -189,7 +160,7 @@ class TableFeatures(Extractor):
     @property
     def num_categories(self) -> int:
         """How many columns of the current row have a category."""
-        return len(self._categorical)
+        return len(self.row.categorical)
 
     def summary(self) -> NDArray[np.float32]:
         """(64,) of each of the first 64 columns the rank of its number, or a number that stands for its category.
@@ -197,14 +168,14 @@ class TableFeatures(Extractor):
         A number that the column nearly always has is in the middle: its rank would wander with how often others came lately.
         """
         summary_D = np.full(SUMMARY_WIDTH, np.nan, np.float32)
-        kernels.summarize_row(
-            self.value_N, self._kind_N, self._rank_N, self._sorted_NW, self._size_N, self.category_N, summary_D
-        )
+        here = self.row
+        kernels.summarize_row(here.value_N, here.kind_N, here.rank_N, self._sorted_NW, self._size_N, here.category_N, summary_D)
         return summary_D
 
     def exact_keys(self) -> NDArray[np.uint64]:
         """(N,) a hash of the current row's exact value in each column known, 0 where it has none."""
-        return tile_kernels.exact_row(self._key_N, self.category_N, self._bits_N, self._kind_N)
+        here = self.row
+        return tile_kernels.exact_row(self._key_N, here.category_N, here.bits_N, here.kind_N)
 
     def learn(self, target: float, weight: float) -> None:
         if weight == 0.0:
@@ -212,8 +183,9 @@ class TableFeatures(Extractor):
         self._discover()
         self._num_learned += 1
         kernels.learn_row(
-            self.value_N, self._kind_N, self.stats_NS, self._ring_NW, self._sorted_NW, self._size_N, self._next_N, self.season
-        )
+            self.row.value_N, self.row.kind_N, self.stats_NS, self._ring_NW, self._sorted_NW, self._size_N, self._next_N,
+            self.season,
+        )  # fmt: skip
         if self._earlier_rows and is_due(self._num_learned):
             self._look_for_season()
         self.labels.learn(int(target), self.context)
@@ -235,17 +207,17 @@ class TableFeatures(Extractor):
 
     def _discover(self) -> None:
         """Take in new columns, and inputs that the current row is the first to need."""
-        if self._unknown and len(self._names) < self.max_columns:
-            new = [name for name in self._row if name not in self._index][: self.max_columns - len(self._names)]
+        if self.row.unknown and len(self._names) < self.max_columns:
+            new = [name for name in self._values if name not in self._index][: self.max_columns - len(self._names)]
             for name in new:
                 self._index[name] = len(self._names)
                 self._names.append(name)
             self._grow(len(new))
             self.stats_NS[-len(new) :, kernels.ABSENT] = self._num_learned
-            self._read_row()
-        if self._past_limit:
-            self._limit.tell(self._past_limit[0][0])
-        self._inputs.learn(self._kind_N, self.category_N, self._categorical)
+            self.row = TableRow(self._values, self._index)
+        if self.row.unknown and len(self._names) >= self.max_columns:
+            self._limit.tell(self.row.unknown[0][0])
+        self._inputs.learn(self.row.kind_N, self.row.category_N, self.row.categorical)
 
     def _grow(self, num_new: int) -> None:
         kept = {name: getattr(self, name) for name in ARRAYS}

@@ -113,7 +113,13 @@ class Pool(Model):
 
     def look(self, said: Floats) -> None:
         """Remember of the current row, of which `said` was just said, what the best expert said and what was read."""
+        self._look_at_experts(said)
+        self._look_at_inputs()
+
+    def _look_at_experts(self, said: Floats) -> None:
         self._best.append(said[int(self.errors_E.argmin())])
+
+    def _look_at_inputs(self) -> None:
         if self._shows_inputs:
             self._seen.append(np.concatenate([NOTHING, *(extractor.summary() for extractor in self._extractors.values())]))
 

@@ -33,9 +33,9 @@ def test_the_first_other_value_of_a_constant_column_is_read_and_an_absurd_one_is
         features.encode(row)
         features.learn(0.0, 1.0)
     features.encode(100)
-    assert features.raw_N.tolist() == [5e6]
+    assert features.row.raw_N.tolist() == [5e6]
     features.encode(101)
-    assert np.isnan(features.raw_N).all()
+    assert np.isnan(features.row.raw_N).all()
 
 
 @pytest.mark.parametrize(("num_ones", "of_zero", "of_one"), [(1, 0.5, 0.975), (5, 0.4375, 0.875), (10, 0.25, 0.75)])
@@ -60,7 +60,7 @@ def test_the_watch_on_inputs_sees_ranks_but_of_what_a_column_nearly_always_has(
 def marks(features: TableFeatures, row: dict[str, float | str]) -> set[int]:
     features.begin(Batch([""], [row]))
     features.encode(0)
-    found = set(features.marks_T.tolist())
+    found = set(features.row.marks_T.tolist())
     features.learn(0.0, 1.0)
     return found
 
