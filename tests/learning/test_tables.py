@@ -21,6 +21,7 @@ from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.mixer import Mixer
+from daemon.learning.models.apart import Apart
 from daemon.learning.models.mixture import Mixture
 from daemon.learning.tables import table_experts, table_mixer
 from daemon.learning.texts import text_experts
@@ -57,7 +58,9 @@ def make_pool(*, label_history: bool = True, earlier_rows: bool = True) -> Pool:
     return [features], table_experts(features, seed=3)
 
 
-def make_mixture(*, label_history: bool = True, earlier_rows: bool = True, max_columns: int = 512) -> Mixture:
+def make_mixture(
+    *, label_history: bool = True, earlier_rows: bool = True, max_columns: int = 512, apart: bool = True
+) -> Mixture:
     features = TableFeatures(label_history=label_history, earlier_rows=earlier_rows, max_columns=max_columns)
     experts = table_experts(features, seed=0)
     mixer = table_mixer(experts, late=False)
@@ -66,6 +69,8 @@ def make_mixture(*, label_history: bool = True, earlier_rows: bool = True, max_c
         experts=experts,
         mixer=mixer,
         make_experts=lambda: table_experts(features, seed=0),
+        apart=Apart(table=features, experts=experts) if apart else None,
+        shows_inputs=True,
     )
 
 

@@ -175,7 +175,8 @@ class TableFeatures(Extractor):
     def exact_keys(self) -> NDArray[np.uint64]:
         """(N,) a hash of the current row's exact value in each column known, 0 where it has none."""
         here = self.row
-        return tile_kernels.exact_row(self._key_N, here.category_N, here.bits_N, here.kind_N)
+        key_N = self._key_N[: len(here.kind_N)]  # columns may have come since
+        return tile_kernels.exact_row(key_N, here.category_N, here.bits_N, here.kind_N)
 
     def learn(self, target: float, weight: float) -> None:
         if weight == 0.0:
