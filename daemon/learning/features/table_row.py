@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.learning.features.hash_text import hash_text
-from daemon.learning.features.table_kernels import CATEGORY, MISSING, NUMBER, WITH_SEASON
+from daemon.learning.features.table_kernels import CATEGORY, NUMBER, WITH_SEASON
 
 Hashes = NDArray[np.uint64]
 
@@ -31,7 +31,7 @@ class TableRow:
         """`index` is the place of each known column."""
         n = len(index)
         self.value_N, self.z_N, self.rank_N, self.raw_N = np.zeros((4, n))
-        self.kind_N, self.known_N = np.full((2, n), MISSING)
+        self.kind_N, self.known_N = np.zeros((2, n), dtype=np.int64)  # MISSING
         self.change_NC = np.zeros((n, WITH_SEASON))
         self.category_N: Hashes = np.zeros(n, dtype=np.uint64)
         self.bits_N: Hashes = self.value_N.view(np.uint64)
