@@ -21,12 +21,12 @@ from daemon.learning.features.target_history import TargetHistory
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.late import Late
 from daemon.learning.lead import standard_errors_to_lead
-from daemon.learning.models.apart import Apart
 from daemon.learning.models.base import Model
 from daemon.learning.models.linear import Linear
 from daemon.learning.models.mixture import Mixture
 from daemon.learning.models.pool import Pool
 from daemon.learning.models.regression import RegressionMixture
+from daemon.learning.models.table_mixture import TableMixture
 from daemon.learning.regression_mixer import RegressionMixer
 from daemon.learning.regressors import regression_experts
 from daemon.learning.tables import table_experts, table_mixer
@@ -161,12 +161,12 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late
         return experts
 
     experts = make_experts()
-    return Mixture(
-        extractors=extractors,
+    # Experts on texts share what they hold.
+    make = partial(TableMixture, table=table) if table and not text else partial(Mixture, extractors=extractors)
+    return make(
         experts=experts,
         mixer=table_mixer(experts, late=late) if table else text_mixer(experts, late=late),
         make_experts=make_experts,
-        apart=Apart(table=table, experts=experts) if table and not text else None,  # those on texts share what they hold
         companions=companions,
         reactions=chosen,
         shows_inputs=settings.monitoring.input_detector,

@@ -6,6 +6,7 @@ import csv
 import gzip
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,8 +22,8 @@ from daemon.learning.experts.word_bayes import WordBayes
 from daemon.learning.features.table import TableFeatures
 from daemon.learning.features.text import TextFeatures
 from daemon.learning.mixer import Mixer
-from daemon.learning.models.apart import Apart
 from daemon.learning.models.mixture import Mixture
+from daemon.learning.models.table_mixture import TableMixture
 from daemon.learning.tables import table_experts, table_mixer
 from daemon.learning.texts import text_experts
 from daemon.storage.tensors import all_finite
@@ -64,14 +65,8 @@ def make_mixture(
     features = TableFeatures(label_history=label_history, earlier_rows=earlier_rows, max_columns=max_columns)
     experts = table_experts(features, seed=0)
     mixer = table_mixer(experts, late=False)
-    return Mixture(
-        extractors={"table": features},
-        experts=experts,
-        mixer=mixer,
-        make_experts=lambda: table_experts(features, seed=0),
-        apart=Apart(table=features, experts=experts) if apart else None,
-        shows_inputs=True,
-    )
+    make = partial(TableMixture, table=features) if apart else partial(Mixture, extractors={"table": features})
+    return make(experts=experts, mixer=mixer, make_experts=lambda: table_experts(features, seed=0), shows_inputs=True)
 
 
 def make_logistic() -> Mixture:

@@ -8,8 +8,8 @@ For every row the mixture calls, in this order:
     expert.learn(target, weight)
     extractor.learn(target, weight)       running statistics and label history take the row in
 
-Experts that share nothing may take several rows apart (`models/apart.py`): what the extractor reads of later rows meanwhile
-changes nothing that they are shown of their own.
+Experts that share nothing may take several rows apart (`models/table_mixture.py`): what the extractor reads of later rows
+meanwhile changes nothing that they are shown of their own.
 
 `begin(batch)` comes once a micro-batch, for work that depends on no label of it (hashing, the encoder, products with what
 was stored before); it must leave what is learned untouched. Prediction without learning is `begin`, `encode`, `predict`.

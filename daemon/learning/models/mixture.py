@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -15,9 +14,8 @@ from daemon.learning.batch import Batch
 from daemon.learning.calibration import LOG_FLOOR
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.mixer import Mixer
-from daemon.learning.models.apart import Apart
 from daemon.learning.models.base import Floats, check_rows
-from daemon.learning.models.pool import LOSS_HORIZON_ROWS, REACT_ROWS, Pool
+from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
 from daemon.learning.reactions import Reactions
 from daemon.learning.second_label import behind_second
 from daemon.state import JSON, State
@@ -27,8 +25,8 @@ class Mixture(Pool):
     """Classification by E experts that read the extractors' features and are mixed by `mixer`.
 
     Every row is encoded, predicted by all experts, mixed, and learned by all, before the next row is looked at; a new label
-    grows the pool in between. Experts that share nothing may take several rows apart, which changes no bit (see `Apart`).
-    Experts predict over C + 1 classes (see `experts/base.py`); the answer is the mixed distribution over the C known ones.
+    grows the pool in between. Experts predict over C + 1 classes (see `experts/base.py`); the answer is the mixed
+    distribution over the C known ones.
     """
 
     answers_balanced = True
@@ -40,13 +38,11 @@ class Mixture(Pool):
         experts: Sequence[Expert],
         mixer: Mixer,
         make_experts: Callable[[], Sequence[Expert]] | None = None,
-        apart: Apart | None = None,
         companions: Mapping[str, Path | JSON] | None = None,
         reactions: Reactions = Reactions(),  # noqa: B008 - it is frozen
         shows_inputs: bool = False,
     ) -> None:
-        """`make_experts` builds such experts once more, on the same extractors, for an anchor; without it there is none.
-        `apart` is there where the experts share nothing but the features of a table."""
+        """`make_experts` builds such experts once more, on the same extractors, for an anchor; without it there is none."""
         super().__init__(
             extractors=extractors,
             experts=experts,
@@ -60,7 +56,6 @@ class Mixture(Pool):
         # processor's cache.
         self._learning = self._experts[::-1]
         self._anchor = None if make_experts is None else Anchor(make_experts=make_experts)
-        self._apart = apart
         self.num_classes = 0
         self._rows_alone = 0  # learned before a second label came
         self._rows_since_new = 0  # learned since the one that brought the newest label
@@ -73,19 +68,19 @@ class Mixture(Pool):
         row = 0
         while row < len(batch):
             self.turn(weight_B[row])
-            rows = self._rows_apart(row, target_B, weight_B)
-            if self._apart is not None and len(rows) > 1:
-                self._learn_apart(self._apart, rows, target_B, weight_B, output_BC)
-            else:
-                rows, said = range(row, row + 1), self.say(row)
-                mixed_K = self._answer_row(row, said, output_BC)
-                self._look_at_inputs()
-                if weight_B[row] > 0.0:
-                    self._learn_row(int(target_B[row]), float(weight_B[row]), mixed_K, said)
-                self.num_rows += 1
-            row = rows.stop
+            row = self._learn_from(row, target_B, weight_B, output_BC)
         self.best_expert, self.inputs_BD = self.show()
         return output_BC[:, : self.num_classes]
+
+    def _learn_from(self, row: int, target_B: Floats, weight_B: Floats, output_BC: Floats) -> int:
+        """Answer a row of the micro-batch in `output_BC` and learn it; returns the one that is next."""
+        said = self.say(row)
+        mixed_K = self._answer_row(row, said, output_BC)
+        self._look_at_inputs()
+        if weight_B[row] > 0.0:
+            self._learn_row(int(target_B[row]), float(weight_B[row]), mixed_K, said)
+        self.num_rows += 1
+        return row + 1
 
     def _answer_row(self, row: int, said: Floats, output_BC: Floats) -> Floats:
         """(K,) the mixed distribution, of which the answer is made."""
@@ -94,33 +89,6 @@ class Mixture(Pool):
         if self.num_classes:
             output_BC[row, : self.num_classes] = self._answer(mixed_K)
         return mixed_K
-
-    def _rows_apart(self, start: int, target_B: Floats, weight_B: Floats) -> range:
-        """Rows from `start` on that experts may take apart: until one brings a new label, or a reaction waits there for its
-        place. None right behind the second label: that row is answered by what all say of it before any learns it."""
-        end, num_learned = start, self.num_learned
-        if self.num_classes == 2 and self._rows_since_new == 0:
-            return range(start, start)
-        while end < len(target_B):
-            if weight_B[end] > 0.0:
-                if target_B[end] >= self.num_classes or (self._reaction_due and num_learned % REACT_ROWS == 0):
-                    break
-                num_learned += 1
-            end += 1
-        return range(start, end)
-
-    def _learn_apart(self, apart: Apart, rows: range, target_B: Floats, weight_B: Floats, output_BC: Floats) -> None:
-        """The experts take rows apart, and then the mixer takes one after the other."""
-        said_REK, pages = apart.go(rows, target_B, weight_B, num_classes=self.num_classes, look=self._look_at_inputs)
-        for row, p_EK, page in zip(rows, said_REK, pages, strict=True):
-            said = p_EK
-            if self._anchor is not None and self._anchor.speaks:
-                said = np.concatenate([p_EK, apart.of(page, partial(self._anchor.say, self.num_classes))])
-            mixed_K = self._answer_row(row, said, output_BC)
-            if weight_B[row] > 0.0:
-                self._weigh(int(target_B[row]), float(weight_B[row]), mixed_K, said)
-                self.num_learned += 1
-            self.num_rows += 1
 
     def predict(self, batch: Batch) -> Floats:
         self.begin(batch)
@@ -153,6 +121,9 @@ class Mixture(Pool):
         """(E, K), and one row more where an anchor speaks: what it gives."""
         self._encode(row)
         p_EK = np.concatenate([expert.predict() for expert in self._experts]).reshape(-1, self.num_classes + 1)
+        return self._with_anchor(p_EK)
+
+    def _with_anchor(self, p_EK: Floats) -> Floats:
         if self._anchor is not None and self._anchor.speaks:
             return np.concatenate([p_EK, self._anchor.say(self.num_classes)])
         return p_EK
