@@ -57,8 +57,9 @@ def test_a_reaction_waits_for_its_place_though_experts_would_take_rows_beyond_it
 
 
 def test_the_row_behind_the_second_label_is_answered_by_what_all_say_before_they_learn_it() -> None:
-    target_B = np.array([0.0] * 20 + [1.0] + [0.0] * 19 + [1.0] * 24)
-    point_BD = np.random.default_rng(3).normal(size=(64, 2)) + 20.0 * target_B[:, None]
+    point_BD = np.random.default_rng(3).normal(size=(64, 2)) * 5.0
+    point_BD[20], point_BD[21:] = (20.0, 20.0), (1.0, -1.0)  # like the first label, and nearer to what the second will be
     rows = as_batch([{"x": float(x), "y": float(y)} for x, y in point_BD])
+    target_B = (np.arange(64) >= 20).astype(np.float64)
     apart, together = (make_mixture(apart=is_apart).learn(rows, target_B, np.ones(64)) for is_apart in (True, False))
     assert apart.tobytes() == together.tobytes()
