@@ -63,7 +63,7 @@ class SteadyColumns:
     @property
     def values_D(self) -> NDArray[np.float32]:  # noqa: N802 - a shape suffix
         self._fit_width()
-        return _measure(self._table.row.known_N, self._table.row.value_N, self._table.stats_NS, self._place_NP)
+        return _measure(self._table.row.known_N, self._table.row.value_N, self._table.columns.stats_NS, self._place_NP)
 
     def _fit_width(self) -> None:
         missing = self.width - len(self._place_NP)
@@ -73,7 +73,7 @@ class SteadyColumns:
     def renew(self) -> list[Move]:
         """Move the places that are far off by now; what to carry over."""
         self._fit_width()
-        ratio_N, shift_N = _renew(self._table.stats_NS, self._place_NP)
+        ratio_N, shift_N = _renew(self._table.columns.stats_NS, self._place_NP)
         return [Move(n, float(ratio_N[n]), float(shift_N[n])) for n in np.flatnonzero(ratio_N).tolist()]
 
     def state_dict(self) -> State:

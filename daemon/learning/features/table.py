@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.errors import StateError
 from daemon.learning.batch import Batch
 from daemon.learning.experts.base import Extractor
 from daemon.learning.features import column_kernels, tile_kernels
-from daemon.learning.features import table_kernels as kernels
 from daemon.learning.features.column_inputs import ColumnInputs
-from daemon.learning.features.hash_text import hash_text
+from daemon.learning.features.columns import Columns
 from daemon.learning.features.inputs import Dense, Tokens
 from daemon.learning.features.label_history import LabelHistory
 from daemon.learning.features.past_limit import ColumnLimit, marks, tokens_past_limit
-from daemon.learning.features.season import is_due, season_of_numbers
+from daemon.learning.features.season import is_due
+from daemon.learning.features.table_kernels import WITH_SEASON
 from daemon.learning.features.table_row import TableRow
 from daemon.state import State
 
@@ -27,7 +26,7 @@ from daemon.state import State
 SUMMARY_WIDTH = 64
 PAIRS = 64
 Page = tuple[Any, ...]
-TOKENS_PER_COLUMN = 2 + 6 * kernels.WITH_SEASON
+TOKENS_PER_COLUMN = 2 + 6 * WITH_SEASON
 
 
 class TableFeatures(Extractor):
@@ -59,7 +58,6 @@ class TableFeatures(Extractor):
         self, *, label_history: bool = True, earlier_rows: bool = True, max_columns: int = 512, window: int = 1000
     ) -> None:
         self.max_columns = max_columns
-        self._window = window
         self._earlier_rows = earlier_rows
         self.has_label_history = label_history
         self.has_context = label_history or earlier_rows
@@ -73,25 +71,10 @@ class TableFeatures(Extractor):
         self._rows: Batch = Batch((), ())
         self._values: Mapping[str, float | str] = {}  # of the row encoded last
         self.row = TableRow({}, {})
-        self._num_learned = 0
-        self.season = 0
-        """After how many rows the numbers come again, 0 where they do not or nobody asks."""
         self._limit = ColumnLimit(
             max_columns=max_columns, read="only exact values, rough sizes and that it is there are read, by hash"
         )
-        self._names: list[str] = []
-        self._index: dict[str, int] = {}
-        self._allocate(0)
-
-    def _allocate(self, num_columns: int) -> None:
-        """Arrays for `num_columns` columns, of which none has been seen."""
-        n = num_columns
-        self.stats_NS = np.zeros((n, kernels.NUM_STATS))
-        self._ring_NW = np.zeros((n, self._window))
-        self._sorted_NW = np.zeros((n, self._window))
-        self._size_N = np.zeros(n, dtype=np.int64)
-        self._next_N = np.zeros(n, dtype=np.int64)
-        self._key_N = np.array([hash_text(name) for name in self._names], dtype=np.uint64)
+        self.columns = Columns(window=window)
 
     def begin(self, batch: Batch) -> None:
         for row in batch.features:
@@ -102,11 +85,8 @@ class TableFeatures(Extractor):
 
     def encode(self, row: int) -> None:
         self._values = self._rows.features[row]
-        self.row = here = TableRow(self._values, self._index)
-        kernels.measure_row(
-            here.value_N, here.kind_N, self.stats_NS, self._sorted_NW, self._size_N,
-            here.z_N, here.rank_N, here.change_NC, here.known_N, self._num_changes,
-        )  # fmt: skip
+        self.row = here = TableRow(self._values, self.columns.index)
+        self.columns.measure(here)
         if not self._earlier_rows:
             here.change_NC[:] = 0.0
         self.current.renew()
@@ -131,23 +111,24 @@ class TableFeatures(Extractor):
         self.tiles.hashes_T, self.fine_tiles.hashes_T, self.context_tiles.hashes_T = tokens
 
     def _encode_tiles(self, here: TableRow) -> None:
-        row = (self._key_N, here.category_N, here.bits_N, here.known_N, here.rank_N)
-        here.marks_T = column_kernels.rare_row(here.known_N, self.stats_NS, self._key_N)
-        if self._names and here.unknown:
+        key_N = self.columns.key_N
+        row = (key_N, here.category_N, here.bits_N, here.known_N, here.rank_N)
+        here.marks_T = column_kernels.rare_row(here.known_N, self.columns.stats_NS, key_N)
+        if len(key_N) and here.unknown:
             here.marks_T = np.concatenate([here.marks_T, marks(here.unknown)])
-        coarse_T, fine_T = np.empty((2, 5 * len(self._names) + PAIRS), dtype=np.uint64)
+        coarse_T, fine_T = np.empty((2, 5 * len(key_N) + PAIRS), dtype=np.uint64)
         self.tiles.hashes_T = coarse_T[: tile_kernels.tile_row(*row, 8, 32, 6, PAIRS, coarse_T)]
         self.fine_tiles.hashes_T = fine_T[: tile_kernels.tile_row(*row, 16, 64, 12, PAIRS, fine_T)]
-        if here.unknown and len(self._names) >= self.max_columns:
+        if here.unknown and len(key_N) >= self.max_columns:
             more_T = tokens_past_limit(here.unknown)
             for tokens in (self.tiles, self.fine_tiles):
                 tokens.hashes_T = np.concatenate([tokens.hashes_T, more_T])
         if not self.has_context:
             return
-        room = TOKENS_PER_COLUMN * len(self._names) + 4 + self.labels.share_CH.size
+        room = TOKENS_PER_COLUMN * len(key_N) + 4 + self.labels.share_CH.size
         token_T = np.empty(room, dtype=np.uint64)
         num_context = tile_kernels.tile_context(
-            self._key_N, here.category_N, here.known_N, here.rank_N, here.change_NC, self._num_changes,
+            key_N, here.category_N, here.known_N, here.rank_N, here.change_NC, self.columns.num_changes,
             self.labels.last_L, self.labels.seasonal, self.labels.share_CH, token_T,
         )  # fmt: skip
         self.context_tiles.hashes_T = token_T[:num_context]
@@ -168,81 +149,43 @@ class TableFeatures(Extractor):
         A number that the column nearly always has is in the middle: its rank would wander with how often others came lately.
         """
         summary_D = np.full(SUMMARY_WIDTH, np.nan, np.float32)
-        here = self.row
-        kernels.summarize_row(here.value_N, here.kind_N, here.rank_N, self._sorted_NW, self._size_N, here.category_N, summary_D)
+        self.columns.summarize(self.row, summary_D)
         return summary_D
 
     def exact_keys(self) -> NDArray[np.uint64]:
         """(N,) a hash of the current row's exact value in each column known, 0 where it has none."""
         here = self.row
-        key_N = self._key_N[: len(here.kind_N)]  # columns may have come since
+        key_N = self.columns.key_N[: len(here.kind_N)]  # columns may have come since
         return tile_kernels.exact_row(key_N, here.category_N, here.bits_N, here.kind_N)
 
     def learn(self, target: float, weight: float) -> None:
         if weight == 0.0:
             return
         self._discover()
-        self._num_learned += 1
-        kernels.learn_row(
-            self.row.value_N, self.row.kind_N, self.stats_NS, self._ring_NW, self._sorted_NW, self._size_N, self._next_N,
-            self.season,
-        )  # fmt: skip
-        if self._earlier_rows and is_due(self._num_learned):
-            self._look_for_season()
+        self.columns.learn(self.row)
+        if self._earlier_rows and is_due(self.columns.num_rows):
+            self.columns.look_for_season()
+            if self.columns.season:
+                self._inputs.add_seasons()
         self.labels.learn(int(target), self.context)
-
-    @property
-    def _num_changes(self) -> int:
-        return kernels.WITH_SEASON if self.season else kernels.NUM_CHANGES
-
-    def _look_for_season(self) -> None:
-        """In columns that had a number in every row that the window holds, or would hold."""
-        size = min(self._num_learned, self._window)
-        unbroken_N = np.flatnonzero(self.stats_NS[:, kernels.UNBROKEN] >= size)
-        before, self.season = self.season, season_of_numbers(self._ring_NW, self._next_N, unbroken_N, size, self.season)
-        if self.season != before:
-            self.stats_NS[:, kernels.SEASON_ROWS] = 0.0
-            self.stats_NS[:, kernels.SPREAD + kernels.NUM_CHANGES] = 0.0
-        if self.season:
-            self._inputs.add_seasons()
 
     def _discover(self) -> None:
         """Take in new columns, and inputs that the current row is the first to need."""
-        if self.row.unknown and len(self._names) < self.max_columns:
-            new = [name for name in self._values if name not in self._index][: self.max_columns - len(self._names)]
-            for name in new:
-                self._index[name] = len(self._names)
-                self._names.append(name)
-            self._grow(len(new))
-            self.stats_NS[-len(new) :, kernels.ABSENT] = self._num_learned
-            self.row = TableRow(self._values, self._index)
-        if self.row.unknown and len(self._names) >= self.max_columns:
+        room = self.max_columns - len(self.columns)
+        if self.row.unknown and room > 0:
+            new = [name for name, _ in self.row.unknown][:room]
+            self.columns.add(new)
+            self._inputs.add_columns(len(new))
+            self.row = TableRow(self._values, self.columns.index)
+        if self.row.unknown and len(self.columns) >= self.max_columns:
             self._limit.tell(self.row.unknown[0][0])
         self._inputs.learn(self.row.kind_N, self.row.category_N, self.row.categorical)
 
-    def _grow(self, num_new: int) -> None:
-        kept = {name: getattr(self, name) for name in ARRAYS}
-        self._allocate(len(self._names))
-        for name, array in kept.items():
-            getattr(self, name)[: len(array)] = array
-        self._inputs.add_columns(num_new)
-
     def state_dict(self) -> State:
-        statistics = {name.strip("_"): getattr(self, name).copy() for name in ARRAYS if name != "_sorted_NW"}
-        own = {"names": list(self._names), "rows": self._num_learned, "season": self.season, "labels": self.labels.state_dict()}
-        return own | statistics | self._inputs.state_dict()
+        return self.columns.state_dict() | self._inputs.state_dict() | {"labels": self.labels.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        if state["ring_NW"].shape[1] != self._window:
-            raise StateError(f"the saved rank window has {state['ring_NW'].shape[1]} rows, this one {self._window}; set it so")
-        self._names, self._num_learned, self.season = list(state["names"]), int(state["rows"]), int(state["season"])
-        self._index = {name: column for column, name in enumerate(self._names)}
-        self._allocate(len(self._names))
-        for name in ARRAYS:
-            if name != "_sorted_NW":
-                setattr(self, name, np.array(state[name.strip("_")]))
-        for column, size in enumerate(self._size_N):
-            self._sorted_NW[column, :size] = np.sort(self._ring_NW[column, :size])
+        self.columns.load_state_dict(state)
         self._inputs.load_state_dict(state)
         self.labels.load_state_dict(state["labels"])
 
@@ -251,7 +194,3 @@ class TableFeatures(Extractor):
 
     def load_weights(self, state: State) -> None:
         self.load_state_dict(state)
-
-
-# What grows with the number of columns and is learned; the sorted windows follow from the rings.
-ARRAYS = ("stats_NS", "_ring_NW", "_sorted_NW", "_size_N", "_next_N")

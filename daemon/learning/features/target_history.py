@@ -87,7 +87,7 @@ class TargetHistory(Extractor):
 
     def _season_ago(self) -> NDArray[np.float64]:
         """(3,) the targets a season before the current row and before the last, and the mean of a season; else the last one."""
-        season = self._season or (self._table.season if self._table else 0)
+        season = self._season or (self._table.columns.season if self._table else 0)
         if not 0 < season < self._num_rows:
             return np.full(SEASON_INPUTS, self.last.value)
         back_S = self._ring_L[(self._num_rows - np.arange(1, season + 2)) % len(self._ring_L)]

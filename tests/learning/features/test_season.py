@@ -122,9 +122,9 @@ def test_columns_are_compared_with_the_mean_of_the_last_season() -> None:
     for row in range(299):
         features.encode(row)
         features.learn(0.0, 1.0)
-    assert features.season == 24
+    assert features.columns.season == 24
     features.encode(299)
-    stats_S = features.stats_NS[0]
+    stats_S = features.columns.stats_NS[0]
     mean = (x_B[275:299].mean() - stats_S[kernels.MEAN]) / kernels.deviation(stats_S)
     z = (x_B[299] - stats_S[kernels.MEAN]) / kernels.deviation(stats_S)
     spread = stats_S[kernels.SPREAD + kernels.NUM_CHANGES]
@@ -144,18 +144,18 @@ def learned(rows: list[dict[str, float | str]]) -> TableFeatures:
 
 def test_the_season_of_a_column_that_ends_is_given_up_and_one_with_holes_has_none() -> None:
     """Their numbers are no longer so many rows apart as they are places."""
-    assert learned([{"hour": row % 24, "x": x} for row, x in enumerate(noise(14, 1000).tolist())]).season == 24
+    assert learned([{"hour": row % 24, "x": x} for row, x in enumerate(noise(14, 1000).tolist())]).columns.season == 24
     ended = [{"x": x} | ({"hour": row % 24} if row < 1100 else {}) for row, x in enumerate(noise(14, 2000).tolist())]
-    assert learned(ended).season == 0
+    assert learned(ended).columns.season == 0
     holes = [{"x": x} | ({"hour": row % 24} if row % 10 else {}) for row, x in enumerate(noise(14, 1000).tolist())]
-    assert learned(holes).season == 0
+    assert learned(holes).columns.season == 0
 
 
 def test_a_column_in_another_unit_begins_anew() -> None:
     """Its ring holds fewer numbers than three of the seasons known."""
     rows: list[dict[str, float | str]] = [{"x": float(row % 180)} for row in range(1500)]
     rows += [{"x": 1e9 * (1 + row % 160)} for row in range(2500)]
-    assert learned(rows).season == 160
+    assert learned(rows).columns.season == 160
 
 
 def test_without_earlier_rows_no_season_is_looked_for() -> None:
@@ -164,7 +164,7 @@ def test_without_earlier_rows_no_season_is_looked_for() -> None:
     for row in range(300):
         features.encode(row)
         features.learn(0.0, 1.0)
-    assert features.season == 0
+    assert features.columns.season == 0
 
 
 def test_the_label_of_a_season_ago_is_told() -> None:
@@ -217,7 +217,7 @@ def test_saved_and_loaded_all_goes_on_with_the_season() -> None:
         for features, history in ((table, targets), (other, other_targets)):
             features.encode(row)
             history.encode(row)
-        assert other.season == table.season == 12
+        assert other.columns.season == table.columns.season == 12
         assert other.labels.seasonal == table.labels.seasonal == row % 5 % 2
         assert other.context.values_D.tobytes() == table.context.values_D.tobytes()
         assert other.context_tiles.hashes_T.tobytes() == table.context_tiles.hashes_T.tobytes()
