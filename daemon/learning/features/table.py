@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,18 @@ from daemon.state import State
 # Columns that the watch on inputs sees.
 SUMMARY_WIDTH = 64
 PAIRS = 64
-Page = tuple[Any, ...]
 TOKENS_PER_COLUMN = 2 + 6 * WITH_SEASON
+
+
+class Page(NamedTuple):
+    """What `TableFeatures` holds of one row, but for what it learned of it."""
+
+    row: TableRow
+    current_D: NDArray[np.float32]
+    context_D: NDArray[np.float32]
+    tiles_T: NDArray[np.uint64]
+    fine_tiles_T: NDArray[np.uint64]
+    context_tiles_T: NDArray[np.uint64]
 
 
 class TableFeatures(Extractor):
@@ -101,14 +111,17 @@ class TableFeatures(Extractor):
         self._encode_tiles(here)
 
     def page(self) -> Page:
-        """All that experts read of the current row, for `turn_to`, whatever is encoded or learned in between."""
-        dense, tokens = (self.current, self.context), (self.tiles, self.fine_tiles, self.context_tiles)
-        return self.row, *(inputs.values_D for inputs in dense), *(each.hashes_T for each in tokens)
+        """The current row, for `turn_to`, whatever is encoded or learned in between: all that experts of a classification read
+        of it."""
+        coarse, fine, context = self.tiles.hashes_T, self.fine_tiles.hashes_T, self.context_tiles.hashes_T
+        return Page(self.row, self.current.values_D, self.context.values_D, coarse, fine, context)
 
     def turn_to(self, page: Page) -> None:
         """Make an earlier row the current one, as it was. What is learned next must be the row encoded last."""
-        self.row, self.current.values_D, self.context.values_D, *tokens = page
-        self.tiles.hashes_T, self.fine_tiles.hashes_T, self.context_tiles.hashes_T = tokens
+        self.row = page.row
+        self.current.values_D, self.context.values_D = page.current_D, page.context_D
+        self.tiles.hashes_T, self.fine_tiles.hashes_T = page.tiles_T, page.fine_tiles_T
+        self.context_tiles.hashes_T = page.context_tiles_T
 
     def _encode_tiles(self, here: TableRow) -> None:
         key_N = self.columns.key_N
@@ -186,6 +199,7 @@ class TableFeatures(Extractor):
 
     def load_state_dict(self, state: State) -> None:
         self.columns.load_state_dict(state)
+        self.row = TableRow({}, self.columns.index)
         self._inputs.load_state_dict(state)
         self.labels.load_state_dict(state["labels"])
 

@@ -22,9 +22,10 @@ class TableRow:
     As it came: `kind_N` says whether a column has a number (`value_N`, its bits in `bits_N`), a category (its hash in
     `category_N`, its place in `categorical`) or none; `unknown` are names and values of columns that are not known.
 
-    Beside what came before, which `TableFeatures` fills in: `known_N` is `kind_N` where a number too far off is missing; `z_N`,
-    `rank_N` and `change_NC` are numbers' z-scores, ranks in their columns' windows, and changes; `raw_N` the numbers as they
-    came, categories as a number in [0, 1) by hash, NaN where a value is missing; `marks_T` what is there that mostly is not.
+    `TableFeatures.encode` fills in the rest, beside what came before: `known_N` is `kind_N`, save that a number too far off
+    counts as missing; `z_N`, `rank_N` and `change_NC` are numbers' z-scores, ranks in their columns' windows, and changes;
+    `raw_N` the numbers as they came, categories as a number in [0, 1) by hash, NaN where a value is missing; `marks_T` what is
+    there that mostly is not.
     """
 
     def __init__(self, values: Mapping[str, float | str], index: Mapping[str, int]) -> None:

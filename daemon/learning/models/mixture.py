@@ -72,15 +72,15 @@ class Mixture(Pool):
         self.best_expert, self.inputs_BD = self.show()
         return output_BC[:, : self.num_classes]
 
-    def _learn_from(self, row: int, target_B: Floats, weight_B: Floats, output_BC: Floats) -> int:
-        """Answer a row of the micro-batch in `output_BC` and learn it; returns the one that is next."""
-        said = self.say(row)
-        mixed_K = self._answer_row(row, said, output_BC)
+    def _learn_from(self, start: int, target_B: Floats, weight_B: Floats, output_BC: Floats) -> int:
+        """Answer rows of the micro-batch from `start` on in `output_BC`, and learn them; returns which one is next."""
+        said = self.say(start)
+        mixed_K = self._answer_row(start, said, output_BC)
         self._look_at_inputs()
-        if weight_B[row] > 0.0:
-            self._learn_row(int(target_B[row]), float(weight_B[row]), mixed_K, said)
+        if weight_B[start] > 0.0:
+            self._learn_row(int(target_B[start]), float(weight_B[start]), mixed_K, said)
         self.num_rows += 1
-        return row + 1
+        return start + 1
 
     def _answer_row(self, row: int, said: Floats, output_BC: Floats) -> Floats:
         """(K,) the mixed distribution, of which the answer is made."""

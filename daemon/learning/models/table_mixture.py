@@ -2,37 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from daemon.learning.experts.base import Expert
 from daemon.learning.features.table import Page, TableFeatures
+from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Floats
 from daemon.learning.models.mixture import Mixture
 from daemon.learning.models.pool import REACT_ROWS
+from daemon.learning.reactions import Reactions
+from daemon.state import JSON
+
+# What rows wait with is kept for so many at a time.
+MOST_ROWS = 64
 
 
 class TableMixture(Mixture):
-    """A `Mixture` of experts that share nothing but the features of a table: the same bits, at some two thirds of the time.
+    """A `Mixture` of experts that share nothing but the features of a table: the same bits, in some three quarters of the time
+    where micro-batches have 64 rows.
 
-    The table reads some rows of a micro-batch, one after the other. Each expert then predicts and learns all of them, and is
-    shown of each what it would have been shown if all had taken the row together; then the mixer takes what they said, row by
-    row. Members of a bank take rows together.
+    The table reads up to 64 rows, one after the other. Each expert then predicts and learns all of them, and is shown of each
+    what it would have been shown if all had taken the row together; then the mixer takes what they said, row by row. Members of
+    a bank take rows together.
+
+    Memory, beside that of the pool: 64 rows as experts read them, some 0.5 KB a column each.
     """
 
-    def __init__(self, *, table: TableFeatures, experts: Sequence[Expert], **of_mixture: Any) -> None:
+    def __init__(
+        self,
+        *,
+        table: TableFeatures,
+        experts: Sequence[Expert],
+        mixer: Mixer,
+        make_experts: Callable[[], Sequence[Expert]] | None = None,
+        companions: Mapping[str, Path | JSON] | None = None,
+        reactions: Reactions = Reactions(),  # noqa: B008 - it is frozen
+        shows_inputs: bool = False,
+    ) -> None:
         """`experts` read nothing but `table`; the rest is as `Mixture` has it."""
-        super().__init__(extractors={"table": table}, experts=experts, **of_mixture)
+        super().__init__(
+            extractors={"table": table},
+            experts=experts,
+            mixer=mixer,
+            make_experts=make_experts,
+            companions=companions,
+            reactions=reactions,
+            shows_inputs=shows_inputs,
+        )
         self._table = table
-        self._units = [list(unit) for _, unit in groupby(enumerate(experts), key=lambda member: id(member[1].unit))]
+        units: dict[int, list[tuple[int, Expert]]] = {}
+        for place, expert in enumerate(experts):
+            units.setdefault(id(expert.unit), []).append((place, expert))
+        self._units = list(units.values())
 
-    def _learn_from(self, row: int, target_B: Floats, weight_B: Floats, output_BC: Floats) -> int:
-        rows = self._rows_apart(row, target_B, weight_B)
+    def _learn_from(self, start: int, target_B: Floats, weight_B: Floats, output_BC: Floats) -> int:
+        rows = self._rows_apart(start, target_B, weight_B)
         if len(rows) < 2:
-            return super()._learn_from(row, target_B, weight_B, output_BC)
+            return super()._learn_from(start, target_B, weight_B, output_BC)
         pages = [self._read(row, target_B[row], weight_B[row]) for row in rows]
         latest = self._table.page()
         said_REK = self._say_apart(pages, target_B[rows.start : rows.stop], weight_B[rows.start : rows.stop])
@@ -47,12 +76,13 @@ class TableMixture(Mixture):
         return rows.stop
 
     def _rows_apart(self, start: int, target_B: Floats, weight_B: Floats) -> range:
-        """Rows from `start` on that experts may take apart: until one brings a new label, or a reaction waits there for its
-        place. None right behind the second label: that row is answered by what all say of it before any learns it."""
+        """At most `MOST_ROWS` from `start` on, that experts may take apart: until one brings a new label, or a reaction waits
+        there for its place. None right behind the second label: that row is answered by what all say of it before any learns
+        it."""
         end, num_learned = start, self.num_learned
         if self.num_classes == 2 and self._rows_since_new == 0:
             return range(start, start)
-        while end < len(target_B):
+        while end < min(len(target_B), start + MOST_ROWS):
             if weight_B[end] > 0.0:
                 if target_B[end] >= self.num_classes or (self._reaction_due and num_learned % REACT_ROWS == 0):
                     break
@@ -66,7 +96,7 @@ class TableMixture(Mixture):
         self._look_at_inputs()
         page = self._table.page()
         if weight > 0.0:
-            self._table.learn(target, weight)
+            self._table.learn(int(target), weight)
         return page
 
     def _say_apart(self, pages: Sequence[Page], target_R: Floats, weight_R: Floats) -> Floats:
@@ -80,5 +110,5 @@ class TableMixture(Mixture):
                     said_EK[e] = expert.predict()
                 if weight > 0.0:
                     for _, expert in unit:
-                        expert.learn(target, weight)
+                        expert.learn(int(target), weight)
         return said_REK

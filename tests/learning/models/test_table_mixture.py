@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 import pytest
 
+from daemon.learning.batch import Batch
+from daemon.learning.features.table import Page, TableFeatures
+from daemon.learning.models.base import Floats
 from daemon.learning.models.mixture import Mixture
+from daemon.learning.models.table_mixture import TableMixture
+from daemon.learning.tables import table_experts, table_mixer
 from tests.contracts.expert_checks import assert_same_state
 from tests.learning.test_tables import as_batch, make_mixture, odd_rows
 
@@ -63,3 +71,49 @@ def test_the_row_behind_the_second_label_is_answered_by_what_all_say_before_they
     target_B = (np.arange(64) >= 20).astype(np.float64)
     apart, together = (make_mixture(apart=is_apart).learn(rows, target_B, np.ones(64)) for is_apart in (True, False))
     assert apart.tobytes() == together.tobytes()
+
+
+def test_members_of_a_bank_take_rows_together_wherever_they_stand() -> None:
+    rows, targets = odd_rows(100)
+    outputs = []
+    for is_apart in (True, False):
+        table = TableFeatures()
+        experts = table_experts(table, seed=0)
+        experts.append(experts.pop([expert.name for expert in experts].index("neighbors_16")))
+        make = partial(TableMixture, table=table) if is_apart else partial(Mixture, extractors={"table": table})
+        model = make(experts=experts, mixer=table_mixer(experts, late=False))
+        outputs.append(model.learn(as_batch(rows), np.array(targets, dtype=np.float64), np.ones(100)).tobytes())
+    assert outputs[0] == outputs[1]
+
+
+def test_no_more_rows_wait_than_64_however_long_the_micro_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting, say_apart = [], TableMixture._say_apart
+
+    def noting(model: TableMixture, pages: Sequence[Page], *of: Floats) -> Floats:
+        waiting.append(len(pages))
+        return say_apart(model, pages, *of)
+
+    monkeypatch.setattr(TableMixture, "_say_apart", noting)
+    rows, targets = odd_rows(300)
+    weight_B = (np.arange(300) < 100).astype(np.float64)  # rows of weight 0 are nowhere cut
+    make_mixture().learn(as_batch(rows), np.array(targets, dtype=np.float64), weight_B)
+    assert max(waiting) == 64
+    assert sum(waiting) > 280
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_state_of_a_narrower_table_is_taken_as_it_is(apart: bool) -> None:
+    def rows(num_columns: int) -> Batch:
+        return as_batch([{f"x{n}": float(x) for n, x in enumerate(of)} for of in random.normal(size=(40, num_columns))])
+
+    random = np.random.default_rng(9)
+    narrow, wide, target_B = rows(3), rows(6), random.integers(0, 2, 40).astype(np.float64)
+    target_B[:2] = 0.0, 1.0
+    early, used, fresh = (make_mixture(apart=apart) for _ in range(3))
+    early.learn(narrow, target_B, np.ones(40))
+    used.learn(wide, target_B, np.ones(40))
+    for model in (used, fresh):
+        model.load_state_dict(early.state_dict())
+        assert_same_state(model.state_dict(), early.state_dict())
+        model.learn(narrow, target_B, np.ones(40))
+    assert_same_state(used.state_dict(), fresh.state_dict())
