@@ -161,9 +161,9 @@ def _mixture(settings: Settings, *, encoder: Encoder, device: torch.device, late
         return experts
 
     experts = make_experts()
-    # Experts on texts share what they hold.
-    make = partial(TableMixture, table=table) if table and not text else partial(Mixture, extractors=extractors)
+    make = TableMixture if table and not text else Mixture  # experts on texts share what they hold
     return make(
+        extractors=extractors,
         experts=experts,
         mixer=table_mixer(experts, late=late) if table else text_mixer(experts, late=late),
         make_experts=make_experts,

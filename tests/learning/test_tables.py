@@ -6,7 +6,6 @@ import csv
 import gzip
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -65,8 +64,13 @@ def make_mixture(
     features = TableFeatures(label_history=label_history, earlier_rows=earlier_rows, max_columns=max_columns)
     experts = table_experts(features, seed=0)
     mixer = table_mixer(experts, late=False)
-    make = partial(TableMixture, table=features) if apart else partial(Mixture, extractors={"table": features})
-    return make(experts=experts, mixer=mixer, make_experts=lambda: table_experts(features, seed=0), shows_inputs=True)
+    return (TableMixture if apart else Mixture)(
+        extractors={"table": features},
+        experts=experts,
+        mixer=mixer,
+        make_experts=lambda: table_experts(features, seed=0),
+        shows_inputs=True,
+    )
 
 
 def make_logistic() -> Mixture:

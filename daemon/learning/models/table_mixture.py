@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
 from daemon.learning.experts.base import Expert
 from daemon.learning.features.table import Page, TableFeatures
-from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Floats
 from daemon.learning.models.mixture import Mixture
 from daemon.learning.models.pool import REACT_ROWS
-from daemon.learning.reactions import Reactions
-from daemon.state import JSON
 
 # What rows wait with is kept for so many at a time.
 MOST_ROWS = 64
@@ -26,37 +23,24 @@ class TableMixture(Mixture):
 
     The table reads up to 64 rows, one after the other. Each expert then predicts and learns all of them, and is shown of each
     what it would have been shown if all had taken the row together; then the mixer takes what they said, row by row. Members of
-    a bank take rows together.
+    a bank take rows together. The one extractor is "table", a `TableFeatures`.
 
     Memory, beside that of the pool: 64 rows as experts read them, some 0.5 KB a column each.
     """
 
-    def __init__(
-        self,
-        *,
-        table: TableFeatures,
-        experts: Sequence[Expert],
-        mixer: Mixer,
-        make_experts: Callable[[], Sequence[Expert]] | None = None,
-        companions: Mapping[str, Path | JSON] | None = None,
-        reactions: Reactions = Reactions(),  # noqa: B008 - it is frozen
-        shows_inputs: bool = False,
-    ) -> None:
-        """`experts` read nothing but `table`; the rest is as `Mixture` has it."""
-        super().__init__(
-            extractors={"table": table},
-            experts=experts,
-            mixer=mixer,
-            make_experts=make_experts,
-            companions=companions,
-            reactions=reactions,
-            shows_inputs=shows_inputs,
-        )
-        self._table = table
+    @cached_property
+    def _table(self) -> TableFeatures:
+        table = self._extractors["table"]
+        assert isinstance(table, TableFeatures), "experts here share nothing but a table"
+        return table
+
+    @cached_property
+    def _units(self) -> list[list[tuple[int, Expert]]]:
+        """Experts with their places in the pool, members of a bank together."""
         units: dict[int, list[tuple[int, Expert]]] = {}
-        for place, expert in enumerate(experts):
+        for place, expert in enumerate(self._experts):
             units.setdefault(id(expert.unit), []).append((place, expert))
-        self._units = list(units.values())
+        return list(units.values())
 
     def _learn_from(self, start: int, target_B: Floats, weight_B: Floats, output_BC: Floats) -> int:
         rows = self._rows_apart(start, target_B, weight_B)

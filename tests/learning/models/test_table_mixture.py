@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 import pytest
@@ -80,8 +79,8 @@ def test_members_of_a_bank_take_rows_together_wherever_they_stand() -> None:
         table = TableFeatures()
         experts = table_experts(table, seed=0)
         experts.append(experts.pop([expert.name for expert in experts].index("neighbors_16")))
-        make = partial(TableMixture, table=table) if is_apart else partial(Mixture, extractors={"table": table})
-        model = make(experts=experts, mixer=table_mixer(experts, late=False))
+        make = TableMixture if is_apart else Mixture
+        model = make(extractors={"table": table}, experts=experts, mixer=table_mixer(experts, late=False))
         outputs.append(model.learn(as_batch(rows), np.array(targets, dtype=np.float64), np.ones(100)).tobytes())
     assert outputs[0] == outputs[1]
 
