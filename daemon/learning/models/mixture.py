@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from daemon.compiled import compiled
 from daemon.learning.anchor import Anchor
 from daemon.learning.batch import Batch
-from daemon.learning.calibration import LOG_FLOOR
 from daemon.learning.experts.base import Expert, Extractor
 from daemon.learning.mixer import Mixer
 from daemon.learning.models.base import Floats, check_rows
+from daemon.learning.models.distributions import add_errors, geometric_mean, over_known
 from daemon.learning.models.pool import LOSS_HORIZON_ROWS, Pool
 from daemon.learning.reactions import Reactions
 from daemon.learning.second_label import behind_second
@@ -95,7 +94,7 @@ class Mixture(Pool):
         output_BC = np.zeros((len(batch), self.num_classes))
         if self.num_classes:
             for row in range(len(batch)):
-                output_BC[row] = _over_known(self._mix(self.say(row)))
+                output_BC[row] = over_known(self._mix(self.say(row)))
         return output_BC
 
     def predict_balanced(self, batch: Batch) -> Floats:
@@ -109,7 +108,7 @@ class Mixture(Pool):
         for row in range(len(batch) if self.num_classes else 0):
             said = self.say(row)
             balanced_C = self._balanced_answer()
-            output_BC[row] = _over_known(self._mix(said)) if balanced_C is None else balanced_C
+            output_BC[row] = over_known(self._mix(said)) if balanced_C is None else balanced_C
         return output_BC
 
     def begin(self, batch: Batch) -> None:
@@ -139,13 +138,13 @@ class Mixture(Pool):
         that ever came, is answered without a look at which row it is."""
         if self.num_classes == 2 and self._rows_since_new == 0:
             mixed_K = behind_second(mixed_K, self._balanced(), rows_alone=self._rows_alone)
-        return _over_known(mixed_K)
+        return over_known(mixed_K)
 
     def answers(self, said: Floats, *, balanced: bool) -> tuple[Floats, ...]:
         if said.shape[1] == 1:
             return ()
         balanced_C = self._balanced_answer() if balanced else None
-        answer_C = _over_known(self._mix(said))
+        answer_C = over_known(self._mix(said))
         return (answer_C,) if balanced_C is None else (answer_C, balanced_C)
 
     def alone(self, said: Sequence[Floats]) -> Floats:
@@ -167,7 +166,7 @@ class Mixture(Pool):
     def _balanced_answer(self) -> Floats | None:
         """(C,) for the current row, after `say`."""
         balanced = self._balanced()
-        return _over_known(_geometric_mean(balanced)) if balanced else None
+        return over_known(geometric_mean(balanced)) if balanced else None
 
     def _balanced(self) -> list[Floats]:
         """(K,) of each expert that can answer so."""
@@ -184,7 +183,7 @@ class Mixture(Pool):
     def _weigh(self, target: int, weight: float, mixed_K: Floats, said: Floats, *, late_by: int = 0) -> None:
         """Learn how much each expert is worth."""
         seen_as = min(target, len(mixed_K) - 1)  # a new label was predicted as the spare
-        _add_errors(said, target, self.errors_E)
+        add_errors(said, target, self.errors_E)
         loss = -float(np.log(mixed_K[seen_as]))
         self._loss += (loss - self._loss) / min(self.num_learned + 1, LOSS_HORIZON_ROWS)
         if self._anchor is not None:
@@ -232,28 +231,3 @@ class Mixture(Pool):
         if self._anchor is not None:
             self._anchor.load_weights(state["anchor"], self._mixer)
         self._load_classes(state)
-
-
-@compiled
-def _add_errors(p_EK: Floats, target: int, errors_E: Floats) -> None:
-    """Count whose likeliest class, but for the spare, is another than the target's."""
-    num_known = p_EK.shape[1] - 1
-    for e in range(len(errors_E)):
-        right = target < num_known
-        for k in range(num_known if right else 0):
-            right &= p_EK[e, k] < p_EK[e, target] or (p_EK[e, k] == p_EK[e, target] and k >= target)
-        errors_E[e] += 0.0 if right else 1.0
-
-
-@compiled
-def _over_known(mixed_K: Floats) -> Floats:
-    """(C,) the distribution given that the label is one of the known ones; the spare comes last in K."""
-    known_C: Floats = mixed_K[:-1].copy()
-    known_C /= known_C.sum()
-    return known_C
-
-
-def _geometric_mean(distributions: Sequence[Floats]) -> Floats:
-    """By class, and not scaled to sum to 1."""
-    mean: Floats = np.exp(np.log(np.maximum(distributions, LOG_FLOOR)).mean(axis=0))
-    return mean

@@ -16,7 +16,8 @@ from daemon.learning.batch import Batch
 from daemon.learning.experts.prior import DecayedPrior
 from daemon.learning.features.hashing import NUM_FEATURES
 from daemon.learning.mixer import Mixer
-from daemon.learning.models.mixture import Mixture, _add_errors
+from daemon.learning.models.distributions import add_errors
+from daemon.learning.models.mixture import Mixture
 from daemon.state import State
 from daemon.storage.tensors import all_finite
 from tests.contracts.expert_checks import assert_same_state
@@ -250,7 +251,7 @@ def test_errors_by_hand() -> None:
     p_EK = np.array([[0.4, 0.4, 0.2], [0.1, 0.8, 0.1], [np.nan, np.nan, np.nan], [np.nan, 0.9, 0.1]])  # the last is the spare
     for target, wrong in ((0, [0.0, 1.0, 1.0, 1.0]), (1, [1.0, 0.0, 1.0, 1.0]), (2, [1.0] * 4), (3, [1.0] * 4)):
         errors_E = np.zeros(4)
-        _add_errors(p_EK, target, errors_E)
+        add_errors(p_EK, target, errors_E)
         assert errors_E.tolist() == wrong
 
 
