@@ -106,7 +106,7 @@ class ProbitBank(Bank):
         """The inputs of the current row whose weights vary each by itself."""
         table, text = self._table, self._text
         indices, values = NO_INDICES, NO_VALUES
-        if table.num_categories or len(table.row.z_N) >= MAX_JOINT or len(table.row.marks_T):
+        if table.row.categorical or len(table.row.z_N) >= MAX_JOINT or len(table.row.marks_T):
             indices, values = sparse_row(table, num_biases=0, first_number=MAX_JOINT - 1)
         if not text:
             return indices, values

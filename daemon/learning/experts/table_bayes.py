@@ -107,7 +107,7 @@ class TableBayes(Expert):
 
     def _features(self) -> NDArray[np.int32]:
         """The hashed categories of the current row, in the order of their columns."""
-        if not self._table.num_categories:
+        if not self._table.row.categorical:
             return NO_FEATURES
         category_N = self._table.row.category_N[self._table.row.known_N == CATEGORY]
         features: NDArray[np.int32] = (category_N >> np.uint64(64 - CATEGORY_BITS)).astype(np.int32)

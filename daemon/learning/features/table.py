@@ -151,11 +151,6 @@ class TableFeatures(Extractor):
         """The inputs of `current` that are no numbers: missing marks and categories."""
         return self._inputs.mark_D
 
-    @property
-    def num_categories(self) -> int:
-        """How many columns of the current row have a category."""
-        return len(self.row.categorical)
-
     def summary(self) -> NDArray[np.float32]:
         """(64,) of each of the first 64 columns the rank of its number, or a number that stands for its category.
 

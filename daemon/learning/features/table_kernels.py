@@ -1,4 +1,4 @@
-"""Compiled parts of `TableFeatures`: running statistics, ranks in a window, dense inputs of one row.
+"""Compiled parts of `Columns`: running statistics, and ranks in a window of the last values.
 
 N columns, W rows of the rank window. A column's statistics are one row of `stats_NS`, by the names below.
 """
